@@ -1,0 +1,108 @@
+"""The verbs of the pipeline: each parses, calls one function, prints. Heavy imports wait for a verb."""
+
+from __future__ import annotations
+
+import sys
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from pipeline.rtmp.keys import StreamKeys
+    from pipeline.serve import LivePipeline
+
+app = typer.Typer()
+
+DEFAULT_STREAM = "live"
+
+
+class Encoder(StrEnum):
+    """What `--encoder` takes."""
+
+    AUTO = "auto"
+    X264 = "x264"
+    NVENC = "nvenc"
+    FFMPEG = "ffmpeg"
+
+
+@app.command()
+def doctor(
+    json: Annotated[bool, typer.Option("--json", help="print one JSON object and nothing else")] = False,
+) -> None:
+    """Say what this machine can run, and why not the rest."""
+    from pipeline.doctor import document, examine, table
+
+    checks = examine()
+    if json:
+        from json import dumps
+
+        print(dumps(document(checks), indent=2))
+    else:
+        print(table(checks))
+
+
+@app.command()
+def serve(
+    file: Annotated[
+        Path | None, typer.Argument(metavar="[FILE]", help="a scenario whose ladder is encoded")
+    ] = None,
+    host: Annotated[str, typer.Option(help="address of both ports")] = "127.0.0.1",
+    rtmp_port: Annotated[int, typer.Option(min=0, max=65535, help="0 lets the system choose")] = 1935,
+    http_port: Annotated[int, typer.Option(min=0, max=65535, help="0 lets the system choose")] = 8080,
+    keys: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="lines `NAME SHA256HEX`; without it one key is made")
+    ] = None,
+    encoder: Annotated[Encoder, typer.Option(help="which backend encodes")] = Encoder.AUTO,
+) -> None:
+    """Run the reference pipeline live: publish RTMP, watch HLS."""
+    from pipeline.ladders.probe import require_packages
+
+    require_packages()
+    import asyncio
+
+    from pipeline.ladders.choice import choose_backend
+    from pipeline.serve import BUILT_IN_LADDER
+    from pipeline.serve import serve as serve_live
+
+    ladder = BUILT_IN_LADDER
+    if file is not None:
+        from scenarios import load_scenario
+
+        ladder = load_scenario(file).ladder
+    stream_keys, fresh_key = _keys(keys)
+    backend, why = choose_backend(encoder)
+    _say(why)
+    asyncio.run(
+        serve_live(
+            ladder=ladder,
+            keys=stream_keys,
+            backend=backend,
+            host=host,
+            rtmp_port=rtmp_port,
+            http_port=http_port,
+            ready=lambda pipeline: _announce(pipeline, host, fresh_key),
+        )
+    )
+
+
+def _keys(file: Path | None) -> tuple[StreamKeys, str | None]:
+    from pipeline.rtmp.keys import StreamKeys
+
+    if file is not None:
+        return StreamKeys.read(file), None
+    return StreamKeys.generate(DEFAULT_STREAM)
+
+
+def _announce(pipeline: LivePipeline, host: str, fresh_key: str | None) -> None:
+    """Say where to publish and to watch; a fresh key is shown this once."""
+    from pipeline.serve import playlist_url, publish_url
+
+    key, stream = (fresh_key, DEFAULT_STREAM) if fresh_key is not None else ("KEY", "NAME")
+    _say(f"publish  {publish_url(host, pipeline.rtmp.port, key)}")
+    _say(f"watch    {playlist_url(host, pipeline.origin.port, stream)}")
+
+
+def _say(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)

@@ -1,0 +1,71 @@
+"""HLS playlists as text (RFC 8216): a media playlist per rung, a multivariant playlist per stream."""
+
+from __future__ import annotations
+
+import datetime
+from urllib.parse import quote
+
+from pipeline.hls.store import RungStore, StreamStore, Window
+
+
+def media_playlist(window: Window) -> str:
+    """Return the media playlist of one rung; its segments are `{sequence}.ts` beside it.
+
+    Raises:
+        ValueError: the window lists nothing; an empty playlist would be an answer no player can use.
+    """
+    if not window.listed:
+        raise ValueError("a media playlist needs a segment")
+    lines = [
+        "#EXTM3U",
+        "#EXT-X-VERSION:3",
+        "#EXT-X-INDEPENDENT-SEGMENTS",
+        f"#EXT-X-TARGETDURATION:{window.target_duration_s}",
+        f"#EXT-X-MEDIA-SEQUENCE:{window.listed[0].sequence}",
+        f"#EXT-X-DISCONTINUITY-SEQUENCE:{window.discontinuity_sequence}",
+    ]
+    for segment in window.listed:
+        if segment.discontinuity:
+            lines.append("#EXT-X-DISCONTINUITY")
+        lines.append(f"#EXT-X-PROGRAM-DATE-TIME:{_iso(segment.unix_s)}")
+        lines.append(f"#EXTINF:{segment.duration_s:.5f},")
+        lines.append(f"{segment.sequence}.ts")
+    if window.ended:
+        lines.append("#EXT-X-ENDLIST")
+    return "\n".join(lines) + "\n"
+
+
+def multivariant_playlist(stream: StreamStore) -> str:
+    """Return the multivariant playlist: one variant per rung, highest first, at `{rung}/index.m3u8`.
+
+    `BANDWIDTH` is the highest rate of any segment so far, and never less than the encoder's target: a still
+    picture now says nothing about the goal that comes. `AVERAGE-BANDWIDTH` is what was measured.
+
+    Raises:
+        ValueError: a rung has no segment yet.
+    """
+    if not stream.playable:
+        raise ValueError(f"stream {stream.name!r} has a rung without a segment")
+    lines = ["#EXTM3U", "#EXT-X-VERSION:3", "#EXT-X-INDEPENDENT-SEGMENTS"]
+    for rung in stream.rungs.values():
+        lines.append(f"#EXT-X-STREAM-INF:{_attributes(rung)}")
+        lines.append(f"{quote(rung.rung.name)}/index.m3u8")
+    return "\n".join(lines) + "\n"
+
+
+def _attributes(store: RungStore) -> str:
+    rung, window = store.rung, store.window
+    average_bps = 8 * window.total_bytes / window.total_s
+    attributes = {
+        "BANDWIDTH": str(round(max(window.peak_bps, average_bps, rung.bitrate_bps))),
+        "AVERAGE-BANDWIDTH": str(round(average_bps)),
+        "CODECS": f'"{",".join(window.codecs)}"',
+        "RESOLUTION": f"{rung.width}x{rung.height}",
+        "FRAME-RATE": f"{rung.fps:.3f}",
+    }
+    return ",".join(f"{name}={value}" for name, value in attributes.items())
+
+
+def _iso(unix_s: float) -> str:
+    moment = datetime.datetime.fromtimestamp(unix_s, tz=datetime.UTC)
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")

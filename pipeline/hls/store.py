@@ -1,0 +1,184 @@
+"""The segments of every live stream, in memory: one writer per stream, any number of readers.
+
+A rung keeps a window: the newest segments are listed in its playlist, a few older ones stay for readers who
+hold an older playlist. What readers see is one immutable snapshot, replaced whole, so they need no lock and
+never meet a half-written state.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+
+from scenarios.ladder import Ladder, Rung
+
+LISTED_SEGMENTS = 6
+"""Segments in a playlist: three target durations that players stay behind, and as much again."""
+KEPT_SEGMENTS = 2
+"""Segments that stay fetchable after their playlist dropped them."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Segment:
+    """One media file, complete.
+
+    Attributes:
+        sequence: its media sequence number, from 0, unbroken per rung over reconnections.
+        duration_s: from its first frame to the next segment's, or to the end.
+        unix_s: estimated wall time of its first frame, for `EXT-X-PROGRAM-DATE-TIME`.
+        discontinuity: whether its timestamps do not continue the segment before.
+        data: the MPEG-TS bytes.
+    """
+
+    sequence: int
+    duration_s: float
+    unix_s: float
+    discontinuity: bool
+    data: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Window:
+    """What one rung offers at one instant.
+
+    Attributes:
+        kept: all fetchable segments, oldest first; their sequence numbers are unbroken.
+        limit: how many of the newest are listed.
+        discontinuity_sequence: discontinuities that have left the list.
+        target_duration_s: whole seconds, never below a rounded segment duration; grows if it must.
+        ended: no segment will follow.
+        codecs: RFC 6381 names, set with the first segment.
+        peak_bps: highest rate of a segment; one shorter than half a target duration does not count, as in RFC
+            8216, 4.1.
+        total_bytes, total_s: of all segments since the stream began.
+    """
+
+    kept: tuple[Segment, ...] = ()
+    limit: int
+    discontinuity_sequence: int = 0
+    target_duration_s: int
+    ended: bool = False
+    codecs: tuple[str, ...] = ()
+    peak_bps: float = 0.0
+    total_bytes: int = 0
+    total_s: float = 0.0
+
+    @property
+    def listed(self) -> tuple[Segment, ...]:
+        """The segments of the playlist, oldest first."""
+        return self.kept[-self.limit :]
+
+    def find(self, sequence: int) -> Segment | None:
+        """Return the segment of that number, or None: never there, or no longer."""
+        at = sequence - self.kept[0].sequence if self.kept else -1
+        return self.kept[at] if 0 <= at < len(self.kept) else None
+
+    def with_segment(self, segment: Segment, codecs: tuple[str, ...]) -> Window:
+        """Return the window after one more segment."""
+        leaves_list = self.listed[0] if len(self.kept) >= self.limit else None
+        counts = segment.duration_s >= self.target_duration_s / 2
+        segment_bps = 8 * len(segment.data) / segment.duration_s
+        return Window(
+            kept=(*self.kept, segment)[-self.limit - KEPT_SEGMENTS :],
+            limit=self.limit,
+            discontinuity_sequence=self.discontinuity_sequence
+            + (leaves_list is not None and leaves_list.discontinuity),
+            target_duration_s=max(self.target_duration_s, math.floor(segment.duration_s + 0.5)),
+            codecs=codecs,
+            peak_bps=max(self.peak_bps, segment_bps) if counts else self.peak_bps,
+            total_bytes=self.total_bytes + len(segment.data),
+            total_s=self.total_s + segment.duration_s,
+        )
+
+
+class RungStore:
+    """One rung of one stream; written by the stream's packager only."""
+
+    def __init__(self, rung: Rung, *, segment_s: float, listed: int) -> None:
+        self.rung = rung
+        self._sequence = 0
+        self._broken = False
+        self.window = Window(limit=listed, target_duration_s=max(1, round(segment_s)))
+
+    def append(
+        self,
+        data: bytes,
+        *,
+        duration_s: float,
+        unix_s: float,
+        codecs: tuple[str, ...],
+        discontinuity: bool = False,
+    ) -> Segment:
+        """Publish a segment: when this returns it can be fetched and its playlist lists it."""
+        segment = Segment(
+            sequence=self._sequence,
+            duration_s=duration_s,
+            unix_s=unix_s,
+            discontinuity=discontinuity or self._broken,
+            data=data,
+        )
+        self._sequence += 1
+        self._broken = False
+        self.window = self.window.with_segment(segment, codecs)
+        return segment
+
+    def end(self) -> None:
+        """Say that no segment will follow; if one does after all, it is a discontinuity."""
+        self.window = replace(self.window, ended=True)
+        self.interrupt()
+
+    def interrupt(self) -> None:
+        """Say that the next segment, from another publisher, does not continue the last."""
+        self._broken = bool(self.window.listed)
+
+
+class StreamStore:
+    """All rungs of one stream, by name, highest first."""
+
+    def __init__(self, name: str, ladder: Ladder, *, listed: int = LISTED_SEGMENTS) -> None:
+        self.name = name
+        self.ladder = ladder
+        self.rungs = {
+            rung.name: RungStore(rung, segment_s=ladder.segment_s, listed=listed) for rung in ladder.rungs
+        }
+
+    @property
+    def playable(self) -> bool:
+        """Whether every rung has a segment: only then is there a multivariant playlist."""
+        return all(rung.window.listed for rung in self.rungs.values())
+
+    def end(self) -> None:
+        """End every rung."""
+        for rung in self.rungs.values():
+            rung.end()
+
+    def interrupt(self) -> None:
+        """Interrupt every rung: its publisher is gone, another may come."""
+        for rung in self.rungs.values():
+            rung.interrupt()
+
+
+class Store:
+    """Every stream this origin knows; the only place that names of files come from."""
+
+    def __init__(self, *, listed: int = LISTED_SEGMENTS) -> None:
+        self._listed = listed
+        self._streams: dict[str, StreamStore] = {}
+
+    def stream(self, name: str, ladder: Ladder) -> StreamStore:
+        """Return the stream of that name, made on its first publish and kept over reconnections."""
+        found = self._streams.get(name)
+        if found is None:
+            found = self._streams[name] = StreamStore(name, ladder, listed=self._listed)
+        elif found.ladder != ladder:
+            raise ValueError(f"stream {name!r} has another ladder")
+        return found
+
+    def find(self, name: str) -> StreamStore | None:
+        """Return the stream of that name, or None."""
+        return self._streams.get(name)
+
+    def count(self, predicate: Callable[[StreamStore], bool] = lambda _: True) -> int:
+        """Return how many streams satisfy the predicate."""
+        return sum(map(predicate, self._streams.values()))

@@ -1,0 +1,32 @@
+"""Encoder backends behind one seam; `LADDER_BACKENDS` is the only place that knows all of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from pipeline.ladders.backend import (
+    LadderBackend,
+    LadderCounters,
+    LadderSession,
+    RungPacket,
+    SourcePacket,
+)
+
+__all__ = [
+    "LADDER_BACKENDS",
+    "LadderBackend",
+    "LadderCounters",
+    "LadderSession",
+    "RungPacket",
+    "SourcePacket",
+]
+
+
+def _x264(**options: str) -> LadderBackend:
+    from pipeline.ladders.x264 import X264Backend
+
+    return X264Backend(**options)
+
+
+LADDER_BACKENDS: dict[str, Callable[..., LadderBackend]] = {"x264": _x264}
+"""Name as `--encoder` takes it, and what makes the backend; PyAV is imported only when one is made."""

@@ -1,0 +1,51 @@
+"""Which backend an `--encoder` means on this machine; never another one than was asked for."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from pipeline.ladders import LADDER_BACKENDS
+from pipeline.ladders.backend import LadderBackend
+from pipeline.ladders.probe import probe_nvenc, probe_x264
+from scenarios.errors import EncoderUnavailable
+
+
+class Choice(NamedTuple):
+    """The backend, and one sentence that says why it is this one."""
+
+    backend: LadderBackend
+    why: str
+
+
+def choose_backend(asked: str) -> Choice:
+    """Return the backend for `auto`, `x264`, `nvenc` or `ffmpeg`.
+
+    Raises:
+        EncoderUnavailable: it cannot run on this machine, or this version has no such backend; the text says
+            which of the two, and why.
+    """
+    if asked == "auto":
+        return Choice(_x264(), f"encoder x264, chosen by auto: {_no_nvenc()}")
+    if asked == "x264":
+        return Choice(_x264(), "encoder x264, as asked")
+    if asked == "nvenc":
+        raise EncoderUnavailable(f"--encoder nvenc: {_no_nvenc()}")
+    raise EncoderUnavailable(f"--encoder {asked}: this version has no such backend, it has {_backends()}")
+
+
+def _x264() -> LadderBackend:
+    probe = probe_x264()
+    if probe.reason is not None:
+        raise EncoderUnavailable(probe.reason)
+    return LADDER_BACKENDS["x264"]()
+
+
+def _no_nvenc() -> str:
+    probe = probe_nvenc()
+    if probe.reason is not None:
+        return probe.reason
+    return f"h264_nvenc works on this machine, but this version has no backend for it, it has {_backends()}"
+
+
+def _backends() -> str:
+    return ", ".join(LADDER_BACKENDS)

@@ -1,0 +1,58 @@
+"""Which frames start a segment, and which frames a slower rung keeps: decided once, before the fan-out."""
+
+from __future__ import annotations
+
+import math
+
+from pipeline.ladders.backend import TICKS_PER_S
+
+SLOT_TOLERANCE = 0.25
+"""How far, in frame periods, a frame may come before its slot: publishers round to milliseconds."""
+
+
+class KeyframeSchedule:
+    """Picks the first frame at or after every multiple of the segment length as the start of a segment."""
+
+    def __init__(self, segment_s: float) -> None:
+        self._segment = round(segment_s * TICKS_PER_S)
+        self._boundary: int | None = None
+        self._epoch = 0
+
+    def starts_segment(self, pts: int, epoch: int) -> bool:
+        """Return whether this frame must be a keyframe; the first frame of every epoch is one.
+
+        The grid counts from the first frame of the epoch. A frame that comes late (after a hole) starts its
+        segment late; the next boundary is then at least half a segment away.
+        """
+        if self._boundary is None or epoch != self._epoch:
+            self._epoch = epoch
+            self._boundary = pts + self._segment
+            return True
+        if pts < self._boundary:
+            return False
+        missed = (pts - self._boundary + self._segment // 2) // self._segment
+        self._boundary += (missed + 1) * self._segment
+        return True
+
+
+class FramePacer:
+    """Thins the source's frames to a rung's rate, phase-locked to the segment's first frame.
+
+    Frames are dropped, never repeated: a source slower than the rung passes unchanged.
+    """
+
+    def __init__(self, fps: float) -> None:
+        self._fps = fps
+        self._origin = 0
+        self._slot = -1
+
+    def keeps(self, pts: int, *, starts_segment: bool) -> bool:
+        """Return whether the rung encodes this frame; a segment's first frame is always kept."""
+        if starts_segment:
+            self._origin, self._slot = pts, 0
+            return True
+        slot = math.floor((pts - self._origin) * self._fps / TICKS_PER_S + SLOT_TOLERANCE)
+        if slot <= self._slot:
+            return False
+        self._slot = slot
+        return True

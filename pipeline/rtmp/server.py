@@ -1,0 +1,216 @@
+"""The RTMP server: one port, many publishers, nobody heard before the authoriser has said yes."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import inspect
+import logging
+import ssl
+import time
+import traceback
+from collections import Counter
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from pipeline.rtmp.connection import Connection, Publication
+from pipeline.rtmp.errors import PublishRefused
+from pipeline.rtmp.events import PublishRequested
+from pipeline.rtmp.keys import is_stream_name
+from pipeline.rtmp.limits import Deadlines
+from scenarios.errors import NotReady
+
+log = logging.getLogger(__name__)
+
+MAX_CONNECTIONS = 256
+MAX_CONNECTIONS_PER_IP = 64
+_BACKLOG = 1024
+"""Beyond it a connection waits a second for TCP to try again, so a flood must not fill it."""
+_READ_BYTES = 256 * 1024
+
+Authoriser: TypeAlias = Callable[[str, str, str], str | Awaitable[str | None] | None]
+"""From app, stream key and peer address to the public stream name, or None for no."""
+
+
+@dataclass
+class IngestCounts:
+    """What the server has done since its start."""
+
+    connections: int = 0
+    turned_away: int = 0
+    """Connections beyond a cap."""
+    accepted: int = 0
+    refused: int = 0
+    protocol_errors: int = 0
+    dropped_media: int = 0
+    """Messages that came before the accepted publish or before their sequence header."""
+
+
+class RtmpServer:
+    """Takes broadcasts over RTMP and hands each to a `Publication`.
+
+    Everything runs on the event loop that `start` is called on; no thread is created.
+
+    Attributes:
+        deadlines: how long a peer may take for what.
+        counts: what has happened so far.
+        read_buffer: where connections read to.
+    """
+
+    def __init__(
+        self,
+        *,
+        host: str = "127.0.0.1",
+        port: int,
+        authorise: Authoriser,
+        publish: Callable[[str], Publication],
+        max_connections: int = MAX_CONNECTIONS,
+        max_per_ip: int = MAX_CONNECTIONS_PER_IP,
+        deadlines: Deadlines | None = None,
+        ssl_context: ssl.SSLContext | None = None,
+    ) -> None:
+        """Prepare; `start` opens the port.
+
+        Args:
+            host: address to listen on; loopback unless the user asks for more.
+            port: TCP port, 0 to let the system choose.
+            authorise: see `Authoriser`; an exception from it refuses the publish.
+            publish: opens where the broadcast of a name goes; called once for each accepted publish.
+            max_connections: sockets open at a time.
+            max_per_ip: sockets open at a time from one address.
+            deadlines: the defaults of `limits.Deadlines` when omitted.
+            ssl_context: makes the port RTMPS.
+        """
+        self.deadlines = deadlines or Deadlines()
+        self.counts = IngestCounts()
+        self.read_buffer = memoryview(bytearray(_READ_BYTES))
+        self._host, self._asked_port, self._ssl = host, port, ssl_context
+        self._authorise, self._publish = authorise, publish
+        self._max_connections, self._max_per_ip = max_connections, max_per_ip
+        self._connections: set[Connection] = set()
+        self._per_ip: Counter[str] = Counter()
+        self._live: dict[str, Connection] = {}
+        self._server: asyncio.Server | None = None
+        self._watch: asyncio.TimerHandle | None = None
+
+    @property
+    def port(self) -> int:
+        """The port that is listened on."""
+        if self._server is None:
+            return self._asked_port
+        port: int = self._server.sockets[0].getsockname()[1]
+        return port
+
+    @property
+    def live_names(self) -> frozenset[str]:
+        """Names of the streams that are being published."""
+        return frozenset(self._live)
+
+    async def start(self) -> None:
+        """Open the port.
+
+        Raises:
+            NotReady: the port is in use or may not be opened, or the host is not an address of this machine.
+        """
+        loop = asyncio.get_running_loop()
+        tls_timeout = self.deadlines.handshake_s if self._ssl else None
+        try:
+            self._server = await loop.create_server(
+                lambda: Connection(self),
+                self._host,
+                self._asked_port,
+                backlog=_BACKLOG,
+                ssl=self._ssl,
+                ssl_handshake_timeout=tls_timeout,
+            )
+        except OSError as error:
+            raise self._not_ready(error) from error
+        self._watch = loop.call_later(self.deadlines.check_every_s, self._check_deadlines)
+
+    async def close(self) -> None:
+        """Stop listening and end every broadcast with `server closed`."""
+        if self._server is None:
+            return
+        self._server.close()
+        if self._watch is not None:
+            self._watch.cancel()
+        for connection in list(self._connections):
+            connection.abort("server closed")
+        while self._connections:  # until each transport has reported its end
+            await asyncio.sleep(0)
+        await self._server.wait_closed()
+        self._server = None
+
+    def arrived(self, connection: Connection) -> bool:
+        """Take the connection in if the caps allow it."""
+        full = len(self._connections) >= self._max_connections
+        if full or self._per_ip[connection.peer_ip] >= self._max_per_ip:
+            self.counts.turned_away += 1
+            return False
+        self.counts.connections += 1
+        self._connections.add(connection)
+        self._per_ip[connection.peer_ip] += 1
+        return True
+
+    async def claim(self, connection: Connection, request: PublishRequested) -> Publication:
+        """Return the publication of the name that the request may publish, and take the name.
+
+        Raises:
+            PublishRefused: the authoriser said no or failed, or the name is live already.
+        """
+        name = await self._authorised_name(connection, request)
+        if name is None or not is_stream_name(name):
+            raise PublishRefused("no stream has this app and key")
+        if name in self._live:
+            raise PublishRefused("the stream is live already")
+        publication = self._publish(name)
+        self._live[name] = connection
+        self.counts.accepted += 1
+        log.info("%s publishes %s", connection.peer, name)
+        return publication
+
+    def ended(self, connection: Connection, reason: str) -> None:
+        """Free the connection's name and count how it ended."""
+        for name in [name for name, owner in self._live.items() if owner is connection]:
+            del self._live[name]
+        self.counts.protocol_errors += reason.startswith("protocol error")
+        self.counts.refused += reason.startswith("refused")
+        self.counts.dropped_media += connection.dropped_media
+        log.info("%s ended: %s", connection.peer, reason)
+
+    def left(self, connection: Connection) -> None:
+        """Give the connection's place back."""
+        if connection not in self._connections:
+            return
+        self._connections.discard(connection)
+        self._per_ip[connection.peer_ip] -= 1
+        if self._per_ip[connection.peer_ip] == 0:
+            del self._per_ip[connection.peer_ip]
+
+    async def _authorised_name(self, connection: Connection, request: PublishRequested) -> str | None:
+        try:
+            answer = self._authorise(request.app, request.stream_key, connection.peer)
+            return await answer if inspect.isawaitable(answer) else answer
+        except Exception as error:
+            # Fail closed. The error's text may quote the key, so only its type and its frames are logged.
+            frames = "".join(traceback.format_tb(error.__traceback__))
+            log.error(
+                "the authoriser failed with %s; refused %s\n%s", type(error).__name__, connection.peer, frames
+            )
+            raise PublishRefused("the publish could not be authorised") from None
+
+    def _check_deadlines(self) -> None:
+        now_s = time.monotonic()
+        for connection in list(self._connections):
+            connection.check_deadlines(now_s)
+        loop = asyncio.get_running_loop()
+        self._watch = loop.call_later(self.deadlines.check_every_s, self._check_deadlines)
+
+    def _not_ready(self, error: OSError) -> NotReady:
+        place = f"port {self._asked_port} on {self._host}"
+        if error.errno == errno.EADDRINUSE:
+            return NotReady(f"{place} is in use; stop the other process or choose --rtmp-port")
+        if error.errno == errno.EACCES:
+            return NotReady(f"{place} may not be opened by this user; choose --rtmp-port of 1024 or more")
+        return NotReady(f"{place} cannot be listened on: {error.strerror}; choose an address of this machine")

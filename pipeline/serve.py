@@ -1,0 +1,142 @@
+"""The reference pipeline, live: RTMP in, the ladder, HLS out, on two ports of one event loop."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import time
+from collections.abc import Callable
+from types import TracebackType
+from typing import Self
+
+from pipeline.broadcast import GRACE_S, Broadcasts
+from pipeline.hls.store import Store
+from pipeline.ladders.backend import LadderBackend
+from pipeline.marks import Marks
+from pipeline.origin import Origin
+from pipeline.rtmp.keys import APP, StreamKeys
+from pipeline.rtmp.server import RtmpServer
+from scenarios.ladder import Ladder, Rung
+
+BUILT_IN_LADDER = Ladder(
+    segment_s=2.0,
+    rungs=(
+        Rung(name="720p30", width=1280, height=720, fps=30.0, bitrate_bps=2_500_000.0),
+        Rung(name="480p30", width=854, height=480, fps=30.0, bitrate_bps=1_200_000.0),
+    ),
+)
+"""What `serve` encodes without a scenario; one small core does it with x264 ultrafast."""
+FLUSH_S = 2.5
+"""Longest wait, on stopping, for frames that are still being encoded."""
+FAREWELL_S = 2.0
+"""How long the origin stays up after the end, for viewers to read that it is the end."""
+VIEWER_GONE_S = 10.0
+"""Without a request for so long there is no viewer to wait for."""
+
+
+class LivePipeline:
+    """An RTMP server, an origin and what is between them; an async context manager.
+
+    Attributes:
+        store: the segments being served.
+        rtmp: the ingest server; its `port` is the real one.
+        origin: the HTTP server; likewise.
+        broadcasts: the streams being encoded.
+    """
+
+    def __init__(
+        self,
+        *,
+        ladder: Ladder,
+        keys: StreamKeys,
+        backend: LadderBackend,
+        host: str = "127.0.0.1",
+        rtmp_port: int = 0,
+        http_port: int = 0,
+        marks: Marks | None = None,
+        grace_s: float = GRACE_S,
+    ) -> None:
+        """Prepare; entering the context opens both ports (0 lets the system choose)."""
+        backend.check(ladder)
+        self.store = Store()
+        self.broadcasts = Broadcasts(self.store, ladder=ladder, backend=backend, marks=marks, grace_s=grace_s)
+        self.rtmp = RtmpServer(
+            host=host, port=rtmp_port, authorise=keys.authorise, publish=self.broadcasts.publish
+        )
+        self.origin = Origin(self.store, host=host, port=http_port)
+
+    async def __aenter__(self) -> Self:
+        """Open both ports; NotReady if one cannot be."""
+        await self.origin.start()
+        try:
+            await self.rtmp.start()
+        except BaseException:
+            await self.origin.close()
+            raise
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """End every broadcast: flush, ENDLIST, a moment for viewers to read it, then close the ports."""
+        was_live = bool(self.broadcasts.live_names)
+        await self.rtmp.close()
+        await self.broadcasts.close(FLUSH_S)
+        seen_s = self.origin.last_request_s
+        if was_live and seen_s is not None and time.monotonic() - seen_s < VIEWER_GONE_S:
+            await asyncio.sleep(FAREWELL_S)
+        await self.origin.close()
+
+
+async def serve(
+    *,
+    ladder: Ladder,
+    keys: StreamKeys,
+    backend: LadderBackend,
+    host: str = "127.0.0.1",
+    rtmp_port: int = 1935,
+    http_port: int = 8080,
+    ready: Callable[[LivePipeline], None] = lambda _: None,
+) -> None:
+    """Serve until SIGINT or SIGTERM, then end every stream properly; takes at most 5 s to stop.
+
+    Args:
+        ladder: what every stream is encoded to.
+        keys: who may publish what.
+        backend: the encoder.
+        host: address of both ports; loopback unless the user asks for more.
+        rtmp_port: port of the ingest; 0 lets the system choose.
+        http_port: port of the origin; 0 lets the system choose.
+        ready: called once both ports are open.
+
+    Raises:
+        NotReady: a port cannot be opened.
+        EncoderUnavailable: the backend cannot encode the ladder.
+    """
+    stopped = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    async with LivePipeline(
+        ladder=ladder, keys=keys, backend=backend, host=host, rtmp_port=rtmp_port, http_port=http_port
+    ) as pipeline:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, stopped.set)
+        try:
+            ready(pipeline)
+            await stopped.wait()
+        finally:
+            for number in (signal.SIGINT, signal.SIGTERM):
+                loop.remove_signal_handler(number)
+
+
+def publish_url(host: str, port: int, key: str) -> str:
+    """Return where a publisher sends to, its key included."""
+    return f"rtmp://{_url_host(host)}:{port}/{APP}/{key}"
+
+
+def playlist_url(host: str, port: int, stream: str) -> str:
+    """Return where a player finds the stream."""
+    return f"http://{_url_host(host)}:{port}/{stream}/index.m3u8"
+
+
+def _url_host(host: str) -> str:
+    return f"[{host}]" if ":" in host else host

@@ -1,0 +1,58 @@
+"""The strict frozen model that every part of the language is made of, and its unit-bearing numbers.
+
+A field's name carries its unit (`segment_s`, `egress_bps`). A number stands for that unit; a text may
+name another unit of the same dimension (`"500 ms"`, `"6000 kbit/s"`) and is converted on reading.
+"""
+
+from __future__ import annotations
+
+import datetime
+from typing import Annotated
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
+from scenarios.units import quantity
+
+
+class SpecModel(BaseModel):
+    """A part of a scenario, a catalogue or a profile: unknown keys are refused, nothing is coerced or changed."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        strict=True,
+        frozen=True,
+        allow_inf_nan=False,
+        use_attribute_docstrings=True,
+        validate_default=True,
+        hide_input_in_errors=True,
+    )
+
+
+def _in(unit: str) -> BeforeValidator:
+    def convert(value: object) -> object:
+        return quantity(value, unit)
+
+    return BeforeValidator(convert)
+
+
+def _iso_date(value: object) -> object:
+    return datetime.date.fromisoformat(value) if isinstance(value, str) else value
+
+
+Seconds = Annotated[float, _in("s"), Field(ge=0, le=1e9)]
+PositiveSeconds = Annotated[float, _in("s"), Field(gt=0, le=1e9)]
+BitsPerSecond = Annotated[float, _in("bit/s"), Field(gt=0, le=1e14)]
+ByteCount = Annotated[float, _in("B"), Field(ge=0, le=1e18)]
+PerSecond = Annotated[float, _in("1/s"), Field(ge=0, le=1e12)]
+PositivePerSecond = Annotated[float, _in("1/s"), Field(gt=0, le=1e12)]
+UsdPerHour = Annotated[float, _in("USD/h"), Field(ge=0, le=1e6)]
+UsdPerGB = Annotated[float, _in("USD/GB"), Field(ge=0, le=1e3)]
+Ratio = Annotated[float, Field(ge=0, le=1)]
+PositiveRatio = Annotated[float, Field(gt=0, le=1)]
+Factor = Annotated[float, Field(gt=0, le=1e6)]
+Count = Annotated[int, Field(ge=0, le=10**9)]
+PositiveCount = Annotated[int, Field(ge=1, le=10**9)]
+FramesPerSecond = Annotated[float, Field(gt=0, le=240)]
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.+-]{0,63}$")]
+Text = Annotated[str, Field(max_length=2000)]
+IsoDate = Annotated[datetime.date, BeforeValidator(_iso_date)]

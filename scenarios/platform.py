@@ -1,0 +1,98 @@
+"""What the platform is built of: ingest, transcode fleet, CDN and chat."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field, model_validator
+
+from scenarios.autoscaler import Autoscaler
+from scenarios.base import (
+    BitsPerSecond,
+    ByteCount,
+    Name,
+    PositiveCount,
+    PositivePerSecond,
+    PositiveRatio,
+    Seconds,
+    SpecModel,
+    UsdPerHour,
+)
+from scenarios.law import DurationLaw
+
+
+class Ingest(SpecModel):
+    """Where broadcasters connect: an auth service in front of nodes that relay the stream."""
+
+    instance: Name
+    nodes: PositiveCount
+    auth_limit_per_s: PositivePerSecond
+    """Publish requests the auth service answers per second; a token bucket."""
+    auth_burst: PositiveCount
+    """Requests it answers at once after a quiet time."""
+    auth_wait_limit_s: Seconds
+    """A broadcaster who would wait longer for an answer is refused."""
+    planning_utilisation: PositiveRatio = 0.7
+    """Share of a node's network that may be used."""
+
+
+class Transcode(SpecModel):
+    """The fleet that decodes each source once and encodes its ladder."""
+
+    instance: Name
+    """`this-machine` for the machine the profile was measured on, or a type of the catalogue."""
+    node_price_usd_per_hour: UsdPerHour | None = None
+    """Overrides the catalogue's on-demand price; required for `this-machine`, which has none."""
+    nic_bps: BitsPerSecond | None = None
+    """Overrides the catalogue's network baseline; required for `this-machine`."""
+    planning_utilisation: PositiveRatio = 0.8
+    """Share of the measured capacity that may be used: live video has no time to catch up."""
+    min_nodes: PositiveCount
+    max_nodes: Annotated[int, Field(ge=1, le=1_000_000)]
+    boot: DurationLaw
+    """From the order of a node until it can take a broadcast."""
+    queue_deadline_s: Seconds
+    """A broadcast that finds no place waits this long, then gives up; 0 refuses at once."""
+    autoscaler: Autoscaler
+
+    @model_validator(mode="after")
+    def _bounds_ordered(self) -> Transcode:
+        if self.max_nodes < self.min_nodes:
+            raise ValueError(f"max_nodes ({self.max_nodes}) is below min_nodes ({self.min_nodes})")
+        return self
+
+
+class Cdn(SpecModel):
+    """Clusters of edges with one cache each, and one shield before the origin.
+
+    Concurrent requests for an object that is being fetched are collapsed into one. Hit ratios are results.
+    """
+
+    clusters: Annotated[int, Field(ge=1, le=10_000)]
+    cluster_exponent: Annotated[float, Field(ge=0, le=5)] = 0.0
+    """Viewers fall on clusters in proportion to rank^-exponent; 0 spreads them evenly."""
+    shield: bool = True
+    """Misses of all clusters meet in one cache before they reach the origin."""
+    playlist_ttl_s: Seconds = 1.0
+    """How long a media playlist stays fresh in a cache."""
+    fill_latency_s: Seconds = 0.1
+    """Time to fetch a playlist from the next tier; requests meanwhile wait and count as delayed hits."""
+    playlist_bytes: ByteCount = 600.0
+
+
+class Chat(SpecModel):
+    """Chat servers: each message goes to every other viewer of its room."""
+
+    instance: Name
+    deliveries_per_vcpu_s: PositivePerSecond
+    connections_per_node: PositiveCount
+    planning_utilisation: PositiveRatio = 0.6
+
+
+class Platform(SpecModel):
+    """The supply of a scenario."""
+
+    ingest: Ingest
+    transcode: Transcode
+    cdn: Cdn
+    chat: Chat

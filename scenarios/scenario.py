@@ -1,0 +1,130 @@
+"""The root of the language: one question about one platform."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Annotated, Literal, NamedTuple
+
+from pydantic import Field
+
+from scenarios.base import Name, PositiveSeconds, SpecModel, Text
+from scenarios.catalogue import Catalogue
+from scenarios.ladder import Ladder
+from scenarios.platform import Platform
+from scenarios.workload import Workload
+
+
+class Horizon(SpecModel):
+    """The span of time that is simulated."""
+
+    start_hour: Annotated[float, Field(ge=0, lt=24)]
+    """Local time of day at which the simulation starts."""
+    horizon_s: PositiveSeconds
+    tick_s: PositiveSeconds = 30.0
+    """Step of the audience, the caches and the chat."""
+
+
+class Interval(SpecModel):
+    """A range of an assumed input; every value in it is held to be as likely."""
+
+    low: Annotated[float, Field(gt=0, le=1e9)]
+    high: Annotated[float, Field(gt=0, le=1e9)]
+
+
+class Prices(SpecModel):
+    """How hours and bytes become dollars a month."""
+
+    egress: Name
+    """A table of `scenarios/prices`."""
+    hours_per_month: Annotated[float, Field(ge=672, le=744)] = 730.0
+
+
+class Finding(NamedTuple):
+    """Something wrong between parts that are each right: the path of the value, what, and what to do."""
+
+    path: tuple[str | int, ...]
+    message: str
+    hint: str
+
+
+class Scenario(SpecModel):
+    """One platform, one span of time, one question."""
+
+    headroom: Literal[1]
+    """Version of the language."""
+    title: Text
+    question: Text
+    profile: Name
+    """Calibration profile of `scenarios/profiles`; `--profile` overrides it."""
+    horizon: Horizon
+    workload: Workload
+    ladder: Ladder
+    platform: Platform
+    prices: Prices
+    anchor_coremark_per_vcpu: Interval = Interval(low=16_000.0, high=32_000.0)
+    """CoreMark per core of the machine the profile was measured on; assumed, since `measure` cannot read it.
+
+    Only used to carry the profile over to another CPU type.
+    """
+    replications: Annotated[int, Field(ge=2, le=10_000)] = 10
+
+    def findings(self, catalogue: Catalogue) -> Iterator[Finding]:
+        """Yield what is wrong across parts: dangling names, shares of rungs that do not exist, missing prices."""
+        yield from self._rung_findings()
+        for part in ("ingest", "transcode", "chat"):
+            yield from self._instance_findings(part, catalogue)
+        if self.prices.egress not in catalogue.egress:
+            yield Finding(
+                ("prices", "egress"),
+                f"no price table {self.prices.egress!r}",
+                catalogue.suggest(self.prices.egress, catalogue.egress),
+            )
+        if self.horizon.tick_s > self.horizon.horizon_s:
+            yield Finding(("horizon", "tick_s"), "longer than horizon_s", "choose a tick of 10 s to 60 s")
+
+    def _rung_findings(self) -> Iterator[Finding]:
+        rungs = {rung.name for rung in self.ladder.rungs}
+        shares = self.workload.audience.rung_shares
+        for name in sorted(shares.keys() - rungs):
+            yield Finding(
+                ("workload", "audience", "rung_shares", name),
+                f"the ladder has no rung {name!r}",
+                f"its rungs are {', '.join(sorted(rungs))}",
+            )
+        for name in sorted(rungs - shares.keys()):
+            yield Finding(
+                ("workload", "audience", "rung_shares"),
+                f"no share for the rung {name!r}",
+                "give every rung a share, 0 for one that nobody watches",
+            )
+        source = self.workload.source
+        for index, rung in enumerate(self.ladder.rungs):
+            if rung.height > source.height or rung.width > source.width or rung.fps > source.fps:
+                yield Finding(
+                    ("ladder", "rungs", index),
+                    f"rung {rung.name} ({rung.label}) exceeds the source ({source.label})",
+                    "a ladder never enlarges; drop the rung or raise workload.source",
+                )
+
+    def _instance_findings(self, part: str, catalogue: Catalogue) -> Iterator[Finding]:
+        spec = getattr(self.platform, part)
+        path = ("platform", part, "instance")
+        if spec.instance not in catalogue.instances:
+            yield Finding(
+                path,
+                f"no instance type {spec.instance!r} in the catalogue",
+                catalogue.suggest(spec.instance, catalogue.instances),
+            )
+            return
+        if not catalogue.instances[spec.instance].is_this_machine:
+            return
+        if part != "transcode":
+            yield Finding(path, "only the transcode fleet can run on this-machine", "name a catalogue type")
+            return
+        for field in ("node_price_usd_per_hour", "nic_bps"):
+            if getattr(spec, field) is None:
+                yield Finding(
+                    ("platform", part),
+                    f"missing key {field!r}: this-machine has no list price and no rated network",
+                    f"add {field} under platform.transcode, as an assumption of yours",
+                )

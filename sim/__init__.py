@@ -1,0 +1,35 @@
+"""How a platform behaves: SimPy models, their calibration, metrics and reports.
+
+The verbs of the command as functions: `run`, `report`, `fit`, `replay`. They load on first use, so that
+`headroom --help` does not wait for numpy.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from sim.calibration.fit import fit
+    from sim.calibration.replay import replay
+    from sim.html_report import report
+    from sim.replication import run
+
+__all__ = ["fit", "replay", "report", "run"]
+
+_HOMES = {
+    "fit": "sim.calibration.fit",
+    "replay": "sim.calibration.replay",
+    "report": "sim.html_report",
+    "run": "sim.replication",
+}
+
+
+def __getattr__(name: str) -> object:
+    if name in _HOMES:
+        return getattr(importlib.import_module(_HOMES[name]), name)
+    raise AttributeError(f"module 'sim' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,70 @@
+"""What ratios of block sums tell: costs per frame, their spread, and the latency of publication."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from sim.calibration.blocks import RUNG_STAGES, column_name
+from sim.calibration.tables import Bundle
+
+
+def frame_coefficients(sums: pd.DataFrame, bundle: Bundle) -> pd.DataFrame:
+    """Return every coefficient that is a ratio of block sums, one row for each row of sums, columns by key.
+
+    A resample without a keyframe has no keyframe factor: NaN.
+    """
+    values: dict[str, pd.Series[float]] = {}
+    _add_picture(values, sums, "decode", bundle.source.label)
+    for label in sorted({rung.label for rung in bundle.ladder.rungs}):
+        for stage in RUNG_STAGES:
+            values[f"{stage}_cpu_s_per_frame {label}"] = mean_per_frame(sums, stage, label)
+        _add_picture(values, sums, "picture", label)
+    values["segment_publish_s"] = mean_per_frame(sums, "publish", "")
+    return pd.DataFrame(values)
+
+
+def stages_per_stream_s(bundle: Bundle, sums: pd.DataFrame) -> pd.Series[float]:
+    """Return core-seconds of all measured stages per stream-second, one for each row of sums."""
+    source = bundle.source
+    total = mean_per_frame(sums, "decode", source.label) * source.fps
+    for rung in bundle.ladder.rungs:
+        per_frame = sum(mean_per_frame(sums, stage, rung.label) for stage in RUNG_STAGES)
+        total = total + per_frame * min(rung.fps, source.fps)
+    return total
+
+
+def stream_spread(sums: pd.DataFrame) -> float:
+    """Return the coefficient of variation between the streams of a run in the CPU that one frame takes.
+
+    Pooled over runs of several streams, each relative to its own mean; 0 where no run had several.
+    """
+    cost = sum(
+        sums[name] for name in sums.columns if name.startswith(("decode sum", "picture sum", "mux sum"))
+    )
+    frames = next(sums[name] for name in sums.columns if name.startswith("decode count"))
+    totals = pd.DataFrame({"cost": cost, "frames": frames}).groupby(["run", "stream"]).sum()
+    per_frame = totals["cost"] / totals["frames"]
+    relative = per_frame / per_frame.groupby("run").transform("mean")
+    degrees = len(relative) - relative.index.get_level_values("run").nunique()
+    return float(np.sqrt(((relative - 1.0) ** 2).sum() / degrees)) if degrees else 0.0
+
+
+def _add_picture(values: dict[str, pd.Series[float]], sums: pd.DataFrame, quantity: str, label: str) -> None:
+    def of(statistic: str) -> pd.Series[float]:
+        return sums[column_name(quantity, statistic, label)]
+
+    stage = "decode" if quantity == "decode" else "encode"
+    mean = of("sum") / of("count")
+    if quantity == "decode":
+        values[f"decode_cpu_s_per_frame {label}"] = mean
+    other_mean = of("other_sum") / of("others")
+    variance = (of("other_squares") / of("others") - other_mean**2).clip(lower=0.0)
+    values[f"{stage}_cpu_cv {label}"] = variance**0.5 / other_mean
+    values[f"{stage}_keyframe_factor {label}"] = of("key_sum") / of("keys").where(of("keys") > 0) / mean
+
+
+def mean_per_frame(sums: pd.DataFrame, quantity: str, label: str) -> pd.Series[float]:
+    """Return a stage's mean over frames, one for each row of sums."""
+    total: pd.Series[float] = sums[column_name(quantity, "sum", label)]
+    return total / sums[column_name(quantity, "count", label)]

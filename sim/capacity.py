@@ -1,0 +1,172 @@
+"""What a node holds and what a broadcast takes, as vectors of resources; the first to saturate binds.
+
+A profile belongs to a processor. The machine it was measured on is used as measured; another CPU type is reached
+by the ratio of published CoreMark per vCPU, anchored on an assumed figure of the measured machine. That anchor is
+one draw shared by all types, so it moves the size of a fleet and not the order of types.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from scenarios.catalogue import Catalogue, InstanceType
+from scenarios.errors import CalibrationError
+from scenarios.ladder import Ladder, Source
+from scenarios.profile import Profile
+from scenarios.scenario import Scenario
+from sim.sampling import Floats
+
+RESOURCES = ("cpu", "memory", "nic_in", "nic_out")
+"""Order of every vector: core-seconds per second, bytes, bits per second each way."""
+
+
+@dataclass(frozen=True)
+class NodePlan:
+    """A node of one type under one set of coefficients.
+
+    Attributes:
+        capacity: what planning may use of each resource, shape (resources,).
+        demand: what one broadcast takes of each, shape (resources,).
+        price_usd_per_hour: on demand.
+    """
+
+    capacity: Floats
+    demand: Floats
+    price_usd_per_hour: float
+
+    @property
+    def broadcasts(self) -> int:
+        """Broadcasts that fit on one node."""
+        return math.floor(float((self.capacity / self.demand).min()) + 1e-9)
+
+    @property
+    def binding(self) -> str:
+        """The resource that saturates first."""
+        return RESOURCES[int(np.argmin(self.capacity / self.demand))]
+
+    def utilisation(self) -> dict[str, float]:
+        """Return, for a full node, the share of each planned capacity that is taken."""
+        share = self.broadcasts * self.demand / self.capacity
+        return {name: float(value) for name, value in zip(RESOURCES, share, strict=True)}
+
+
+def stream_cpu_s(values: Mapping[str, float], source: Source, ladder: Ladder, *, load: float) -> float:
+    """Return CPU-seconds per stream-second of one broadcast's ladder.
+
+    Args:
+        values: coefficient key → value, of one draw.
+        source: what is decoded.
+        ladder: what is encoded; a rung of a lower frame rate costs per frame it keeps.
+        load: share of the measured capacity in use, over which the cost has grown linearly.
+    """
+    cost = values["ingest_cpu_s_per_stream_s"] + values["other_cpu_s_per_stream_s"]
+    cost += values[f"decode_cpu_s_per_frame {source.label}"] * source.fps
+    for rung in ladder.rungs:
+        stages = ("scale_cpu_s_per_frame", "encode_cpu_s_per_frame", "mux_cpu_s_per_frame")
+        cost += sum(values[f"{stage} {rung.label}"] for stage in stages) * rung.fps
+    return cost * (1.0 + values["cpu_growth_at_capacity"] * load)
+
+
+def require_coverage(profile: Profile, scenario: Scenario) -> None:
+    """Check that the profile was measured for this source and every rung.
+
+    Raises:
+        CalibrationError: it was not; the text names the rung and what was measured.
+    """
+    profile.coefficient("decode_cpu_s_per_frame", scenario.workload.source.label)
+    for rung in scenario.ladder.rungs:
+        for stage in ("scale_cpu_s_per_frame", "encode_cpu_s_per_frame", "mux_cpu_s_per_frame"):
+            profile.coefficient(stage, rung.label)
+    if any(rung.codec != "h264" for rung in scenario.ladder.rungs) or scenario.workload.source.codec != "h264":
+        raise CalibrationError(f"profile {profile.name} was measured with h264; write codec: h264 in the ladder")
+
+
+def cpu_speed(instance: InstanceType, anchor_coremark_per_vcpu: float) -> float:
+    """Return the speed of one vCPU of a type ÷ one core of the measured machine.
+
+    Raises:
+        CalibrationError: the catalogue has no CoreMark for the type.
+    """
+    if instance.is_this_machine:
+        return 1.0
+    if instance.coremark_per_vcpu is None:
+        raise CalibrationError(
+            f"{instance.name}: the catalogue has no CoreMark for it, so a profile cannot be carried over; "
+            "measure on that type, or add the figure with its source under scenarios/instances"
+        )
+    return instance.coremark_per_vcpu / anchor_coremark_per_vcpu
+
+
+def transcode_plan(
+    scenario: Scenario, profile: Profile, catalogue: Catalogue, values: Mapping[str, float], anchor: float
+) -> NodePlan:
+    """Return the plan of a transcode node for one draw of the coefficients and of the CoreMark anchor.
+
+    Raises:
+        CalibrationError: not even one broadcast fits on the node.
+    """
+    spec = scenario.platform.transcode
+    instance = catalogue.instances[spec.instance]
+    source, ladder = scenario.workload.source, scenario.ladder
+    cores, memory_bytes = _host(instance, profile)
+    cpu = cores * cpu_speed(instance, anchor) * values["usable_core_fraction"]
+    nic_bps = spec.nic_bps or instance.nic_bps
+    price = spec.node_price_usd_per_hour
+    price = instance.price_usd_per_hour if price is None else price
+    if nic_bps is None or price is None:
+        raise CalibrationError(f"{spec.instance}: the catalogue lacks its network or price; set it in the scenario")
+    plan = NodePlan(
+        np.array([cpu, memory_bytes, nic_bps, nic_bps]) * spec.planning_utilisation,
+        np.array(
+            [
+                stream_cpu_s(values, source, ladder, load=spec.planning_utilisation),
+                values["rss_bytes_per_stream"],
+                source.bitrate_bps,
+                ladder.egress_bps,
+            ]
+        ),
+        price,
+    )
+    if plan.broadcasts < 1:
+        raise CalibrationError(
+            f"{spec.instance}: one broadcast of this ladder does not fit: {plan.binding} would be at "
+            f"{float((plan.demand / plan.capacity).max()):.0%} of what planning_utilisation allows; "
+            "choose a larger instance or a smaller ladder"
+        )
+    return plan
+
+
+def ingest_plan(
+    scenario: Scenario, catalogue: Catalogue, values: Mapping[str, float], anchor: float
+) -> NodePlan:
+    """Return the plan of an ingest node, which receives each source and relays it once."""
+    spec, source = scenario.platform.ingest, scenario.workload.source
+    instance = catalogue.instances[spec.instance]
+    cores, memory_bytes, nic_bps, price = _rated(instance)
+    capacity = np.array([cores * cpu_speed(instance, anchor), memory_bytes, nic_bps, nic_bps])
+    relay_buffer_bytes = 2 * source.bitrate_bps / 8  # one GOP of 2 s held for the relay
+    demand = np.array(
+        [values["ingest_cpu_s_per_stream_s"], relay_buffer_bytes, source.bitrate_bps, source.bitrate_bps]
+    )
+    return NodePlan(capacity * spec.planning_utilisation, demand, price)
+
+
+def _host(instance: InstanceType, profile: Profile) -> tuple[float, float]:
+    if instance.is_this_machine:
+        return float(profile.machine.cores), profile.machine.memory_bytes
+    cores, memory_bytes, _, _ = _rated(instance)
+    return cores, memory_bytes
+
+
+def _rated(instance: InstanceType) -> tuple[float, float, float, float]:
+    figures = (instance.vcpus, instance.memory_bytes, instance.nic_bps, instance.price_usd_per_hour)
+    if any(figure is None for figure in figures):
+        raise CalibrationError(
+            f"{instance.name}: the catalogue lacks its vCPUs, memory, network or price; choose another type"
+        )
+    vcpus, memory_bytes, nic_bps, price = (float(figure or 0.0) for figure in figures)
+    return vcpus, memory_bytes, nic_bps, price

@@ -1,0 +1,183 @@
+"""The verbs of the simulator: each parses, calls one function, prints. Heavy imports wait until a verb runs."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from scenarios.profile import Profile
+    from scenarios.scenario import Scenario
+
+language = typer.Typer()
+simulation = typer.Typer()
+calibration = typer.Typer()
+
+ScenarioFile = Annotated[Path, typer.Argument(metavar="FILE", help="a scenario")]
+ProfileOption = Annotated[
+    str | None, typer.Option("--profile", metavar="P", help="a profile by name or file, instead of the scenario's")
+]
+Json = Annotated[bool, typer.Option("--json", help="print one JSON object and nothing else")]
+Quiet = Annotated[bool, typer.Option("-q", "--quiet", help="no progress")]
+Seed = Annotated[int, typer.Option(min=0, help="the only seed")]
+
+
+@language.command()
+def validate(files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="scenarios")]) -> None:
+    """Show every problem of scenarios, with file, line, column and a hint."""
+    from scenarios import load_scenario
+    from scenarios.errors import ScenarioError
+
+    problems = []
+    for file in files:
+        try:
+            load_scenario(file)
+        except ScenarioError as error:
+            problems += error.problems
+        else:
+            print(f"{file}: valid")
+    if problems:
+        raise ScenarioError(problems)
+
+
+@language.command()
+def resolve(file: ScenarioFile) -> None:
+    """Print a scenario as understood: every default and override filled in, and where each value came from."""
+    from scenarios.load import resolve_text
+    from scenarios.scenario_file import open_scenario
+
+    print(resolve_text(open_scenario(file)), end="")
+
+
+@simulation.command()
+def run(
+    file: ScenarioFile,
+    profile: ProfileOption = None,
+    seed: Seed = 1,
+    replications: Annotated[
+        int | None, typer.Option(min=1, max=10_000, help="independent runs, instead of the scenario's")
+    ] = None,
+    workers: Annotated[int, typer.Option(min=1, max=256, help="processes; no digit depends on it")] = 1,
+    out: Annotated[Path | None, typer.Option(metavar="DIR", help="write a result folder")] = None,
+    json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Simulate a scenario: nodes, waits, hit ratios, dollars, each with a 95 % interval."""
+    scenario, chosen, overridden = _scenario_and_profile(file, profile)
+    from sim.replication import run as simulate
+
+    with _progress("replications", quiet) as progress:
+        result = simulate(
+            scenario, chosen, seed=seed, replications=replications, workers=workers, progress=progress
+        )
+    if out:
+        result.write(out)
+    if json:
+        from sim.results import to_json
+
+        print(to_json(result.document()), end="")
+        return
+    print(scenario.title, "", scenario.question, "", sep="\n")
+    origin = "by --profile" if overridden else "named by the scenario"
+    _print_grounds([f"profile {origin}", *result.rests_on()])
+    _print_table(result.table().itertuples(index=False), ("", "", "95 % interval"))
+    print(f"\nBinding resource of a transcode node: {result.binding}. {result.replications} replications, seed {seed}.")
+    if out:
+        print(f"Result: {out}")
+
+
+@simulation.command()
+def report(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="a result folder")],
+    out: Annotated[Path | None, typer.Option(metavar="FILE", help="instead of DIR/report.html")] = None,
+) -> None:
+    """Write one self-contained HTML page about a result."""
+    from sim.html_report import report as write_report
+    from sim.results import read_result
+
+    print(write_report(read_result(folder), out or folder / "report.html"))
+
+
+@calibration.command()
+def fit(
+    bundles: Annotated[list[Path], typer.Argument(metavar="BUNDLE...", help="measurement bundles of one machine")],
+    out: Annotated[Path, typer.Option(metavar="FILE", help="the profile to write")],
+    name: Annotated[str | None, typer.Option(help="name of the profile, instead of the file's")] = None,
+) -> None:
+    """Fit a calibration profile to measurement bundles."""
+    from sim.calibration.fit import fit as fit_profile
+    from sim.calibration.fit import write_profile
+
+    fitted = fit_profile(bundles, name=name or out.stem)
+    write_profile(fitted, out)
+    rows = ((c.key, f"{c.middle:.4g}", f"{c.low:.4g} … {c.high:.4g}", c.unit) for c in fitted.coefficients)
+    _print_table(rows, ("coefficient", "", "95 % interval", ""))
+    print(f"\n{out}")
+
+
+@calibration.command()
+def replay(
+    bundle: Annotated[Path, typer.Argument(metavar="BUNDLE", help="a measurement bundle")],
+    profile: Annotated[str, typer.Option("--profile", metavar="P", help="a profile by name or file")],
+    seed: Seed = 1,
+    json: Json = False,
+) -> None:
+    """Simulate the measured load from its arrivals alone; predicted against measured, beside null models."""
+    from scenarios.profile import load_profile
+    from sim.calibration.replay import replay as replay_bundle
+
+    result = replay_bundle(bundle, load_profile(profile), seed=seed)
+    if json:
+        from sim.results import to_json
+
+        print(to_json(result.document()), end="")
+        return
+    print(result)
+
+
+def _scenario_and_profile(file: Path, profile: str | None) -> tuple[Scenario, Profile, bool]:
+    from scenarios import load_profile, load_scenario
+
+    scenario = load_scenario(file)
+    return scenario, load_profile(profile or scenario.profile), profile is not None
+
+
+def _print_grounds(lines: Iterable[str]) -> None:
+    print("Rests on")
+    for line in lines:
+        print(f"  - {line}")
+    print()
+
+
+def _print_table(rows: Iterable[tuple[str, ...]], titles: tuple[str, ...]) -> None:
+    cells = [titles, *rows]
+    widths = [max(len(row[column]) for row in cells) for column in range(len(titles))]
+    for row in cells:
+        print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+
+
+class _progress:  # noqa: N801 - reads as a with-statement's verb
+    """A progress bar on a terminal's stderr; nothing elsewhere. Entering returns what to call, or None."""
+
+    def __init__(self, what: str, quiet: bool) -> None:
+        self._what, self._quiet = what, quiet or not sys.stderr.isatty()
+
+    def __enter__(self) -> Callable[[int, int], None] | None:
+        if self._quiet:
+            return None
+        from rich.console import Console
+        from rich.progress import Progress
+
+        self._bar = Progress(console=Console(stderr=True), transient=True)
+        self._bar.start()
+        task = self._bar.add_task(self._what)
+        return lambda done, total: self._bar.update(task, completed=done, total=total)
+
+    def __exit__(self, *exception: object) -> None:
+        if not self._quiet:
+            self._bar.stop()

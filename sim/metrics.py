@@ -1,0 +1,210 @@
+"""Metrics: pure functions from the records of one replication to one number each.
+
+A metric is a row of `METRICS`: its component, unit, meaning and function. A value that does not exist in a run,
+such as a hit ratio without a request, is NaN and stays out of the interval.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+from scenarios.catalogue import Catalogue
+from scenarios.scenario import Scenario
+from sim.assembly import Replication
+from sim.capacity import RESOURCES
+from sim.cost import egress_usd, months, node_hours
+
+
+class Case(NamedTuple):
+    """What a metric may read."""
+
+    run: Replication
+    scenario: Scenario
+    catalogue: Catalogue
+
+
+class Metric(NamedTuple):
+    """One line of the answer."""
+
+    component: str
+    unit: str
+    meaning: str
+    value: Callable[[Case], float]
+
+
+def _ratio(above: float, below: float) -> float:
+    return above / below if below else math.nan
+
+
+def _sum(case: Case, column: str) -> float:
+    return float(case.run.ticks[column].sum())
+
+
+def _peak(case: Case, column: str) -> float:
+    return float(case.run.ticks[column].max())
+
+
+def _bps(case: Case, column: str) -> float:
+    return _peak(case, column) * 8.0 / case.scenario.horizon.tick_s
+
+
+def nodes_peak(case: Case) -> float:
+    """Return the most transcode nodes that were paid for at the same time, at a tick."""
+    ticks = case.run.ticks
+    return float((ticks["nodes_booting"] + ticks["nodes_ready"] + ticks["nodes_draining"]).max())
+
+
+def start_wait_p95_s(case: Case) -> float:
+    """Return the 95th percentile, over broadcasts placed after the start, of publish → first segment listed."""
+    rows = case.run.broadcasts
+    waits = (rows["placed_s"] - rows["publish_s"])[(rows["publish_s"] >= 0) & rows["placed_s"].notna()]
+    return float(np.quantile(waits, 0.95)) + case.run.world.values["startup_s"] if len(waits) else math.nan
+
+
+def refused_fraction(case: Case) -> float:
+    """Return the share of broadcasts that asked after the start and were refused or gave up."""
+    rows = case.run.broadcasts[case.run.broadcasts["publish_s"] >= 0]
+    lost = rows["outcome"].str.startswith("refused") | (rows["outcome"] == "gave up waiting")
+    return _ratio(float(lost.sum()), float(len(rows)))
+
+
+def transcode_usd_per_month(case: Case) -> float:
+    """Return what the transcode nodes cost in a month."""
+    paid_h = node_hours(case.run.nodes, case.run.horizon_s)
+    return paid_h * case.run.plan.price_usd_per_hour * _months(case)
+
+
+def usd_per_stream_hour(case: Case) -> float:
+    """Return the transcode nodes' price per hour of transcoded broadcast."""
+    stream_hours = case.run.tally.service_area_s / 3600.0
+    return _ratio(transcode_usd_per_month(case) / _months(case), stream_hours)
+
+
+def ingest_usd_per_month(case: Case) -> float:
+    """Return what the ingest nodes cost in a month."""
+    hours = case.scenario.prices.hours_per_month
+    return case.scenario.platform.ingest.nodes * case.run.ingest.price_usd_per_hour * hours
+
+
+def chat_nodes(case: Case) -> float:
+    """Return the chat nodes for the peak: by deliveries or by connections, whichever asks for more."""
+    spec = case.scenario.platform.chat
+    vcpus = case.catalogue.instances[spec.instance].vcpus or 1
+    by_deliveries = _peak(case, "chat_deliveries") / case.scenario.horizon.tick_s / (
+        spec.deliveries_per_vcpu_s * vcpus
+    )
+    by_connections = _peak(case, "chat_connections") / spec.connections_per_node
+    return float(math.ceil(max(by_deliveries, by_connections) / spec.planning_utilisation))
+
+
+def chat_usd_per_month(case: Case) -> float:
+    """Return what the chat nodes cost in a month, all of them all the time."""
+    price = case.catalogue.instances[case.scenario.platform.chat.instance].price_usd_per_hour
+    return chat_nodes(case) * (math.nan if price is None else price) * case.scenario.prices.hours_per_month
+
+
+def egress_usd_per_month(case: Case) -> float:
+    """Return what delivery to viewers, chat included, costs in a month."""
+    delivered = (_sum(case, "egress_bytes") + _sum(case, "chat_delivered_bytes")) * _months(case)
+    return egress_usd(case.catalogue.egress[case.scenario.prices.egress], delivered)
+
+
+def _months(case: Case) -> float:
+    return months(case.run.horizon_s, case.scenario.prices.hours_per_month)
+
+
+def _stands_at(resource: str) -> Callable[[Case], float]:
+    return lambda case: case.run.plan.utilisation()[resource]
+
+
+METRICS: dict[str, Metric] = {
+    "nodes_peak": Metric("transcode", "nodes", "nodes needed at the highest moment", nodes_peak),
+    "broadcasts_per_node": Metric(
+        "transcode", "broadcasts", "broadcasts a node holds", lambda case: float(case.run.plan.broadcasts)
+    ),
+    **{
+        f"full_node_{resource}": Metric(
+            "transcode", "1", f"planned {resource} in use on a full node", _stands_at(resource)
+        )
+        for resource in RESOURCES
+    },
+    "broadcasts_peak": Metric(
+        "transcode", "broadcasts", "most in service at once", lambda case: _peak(case, "broadcasts_in_service")
+    ),
+    "start_wait_p95_s": Metric("transcode", "s", "publish → first segment, 95th percentile", start_wait_p95_s),
+    "refused_fraction": Metric("ingest", "1", "broadcasts refused or given up", refused_fraction),
+    "viewers_peak": Metric(
+        "audience", "viewers", "most served at once", lambda case: _peak(case, "viewers_served")
+    ),
+    "unserved_viewer_fraction": Metric(
+        "audience",
+        "1",
+        "viewer-time on broadcasts that were not in service",
+        lambda case: _ratio(_sum(case, "viewers_unserved"), _sum(case, "viewers_wanted")),
+    ),
+    "segment_hit_ratio": Metric(
+        "cdn", "1", "segment requests served by a cluster's cache",
+        lambda case: _ratio(_sum(case, "segment_hits"), _sum(case, "segment_requests")),
+    ),
+    "playlist_hit_ratio": Metric(
+        "cdn", "1", "playlist requests served fresh from a cluster's cache",
+        lambda case: _ratio(_sum(case, "playlist_hits"), _sum(case, "playlist_requests")),
+    ),
+    "byte_hit_ratio": Metric(
+        "cdn", "1", "delivered bytes that were not fetched from the next tier",
+        lambda case: 1.0 - _ratio(_sum(case, "egress_missed_bytes"), _sum(case, "egress_bytes")),
+    ),
+    "egress_peak_bps": Metric("cdn", "bit/s", "to viewers, busiest tick", lambda case: _bps(case, "egress_bytes")),
+    "origin_egress_peak_bps": Metric(
+        "origin", "bit/s", "from the origin, busiest tick", lambda case: _bps(case, "origin_egress_bytes")
+    ),
+    "chat_deliveries_peak_per_s": Metric(
+        "chat", "1/s", "messages delivered, busiest tick",
+        lambda case: _peak(case, "chat_deliveries") / case.scenario.horizon.tick_s,
+    ),
+    "chat_nodes": Metric("chat", "nodes", "chat nodes for the peak", chat_nodes),
+    "transcode_usd_per_month": Metric("cost", "USD/month", "transcode nodes", transcode_usd_per_month),
+    "ingest_usd_per_month": Metric("cost", "USD/month", "ingest nodes", ingest_usd_per_month),
+    "chat_usd_per_month": Metric("cost", "USD/month", "chat nodes", chat_usd_per_month),
+    "egress_usd_per_month": Metric("cost", "USD/month", "delivery to viewers", egress_usd_per_month),
+    "usd_per_stream_hour": Metric(
+        "cost", "USD/h", "transcode nodes per hour of broadcast", usd_per_stream_hour
+    ),
+}
+
+
+def measure(case: Case) -> pd.DataFrame:
+    """Return every metric of one replication: component, metric, unit, value, one row each."""
+    rows = [
+        (case.run.replication, metric.component, name, metric.unit, metric.value(case))
+        for name, metric in METRICS.items()
+    ]
+    return pd.DataFrame(rows, columns=["replication", "component", "metric", "unit", "value"])
+
+
+def summarise(values: pd.DataFrame, confidence: float = 0.95) -> pd.DataFrame:
+    """Return mean and interval of each metric over replications, in the order of `METRICS`.
+
+    The interval is Student's t over independent replications; where they differ in their coefficients too, it
+    holds the ignorance of the profile beside the noise of the day.
+
+    Returns:
+        Columns component, metric, unit, mean, low, high, replications.
+    """
+    rows = []
+    for (component, name, unit), group in values.groupby(["component", "metric", "unit"], sort=False):
+        known = group["value"].dropna().to_numpy()
+        mean = float(known.mean()) if known.size else math.nan
+        half = math.nan
+        if known.size > 1:
+            t = stats.t.ppf((1 + confidence) / 2, known.size - 1)
+            half = float(t * known.std(ddof=1) / math.sqrt(known.size))
+        rows.append((component, name, unit, mean, mean - half, mean + half, known.size))
+    columns = ["component", "metric", "unit", "mean", "low", "high", "replications"]
+    return pd.DataFrame(rows, columns=columns)

@@ -1,0 +1,91 @@
+"""Many replications of one scenario, on one process or several, with the same result."""
+
+from __future__ import annotations
+
+import multiprocessing
+from collections.abc import Callable, Iterator
+from concurrent.futures import Executor, ProcessPoolExecutor
+
+import pandas as pd
+
+from scenarios.catalogue import load_catalogue
+from scenarios.profile import Profile
+from scenarios.scenario import Scenario
+from sim.assembly import simulate
+from sim.capacity import require_coverage
+from sim.metrics import Case, measure
+from sim.results import RunResult
+
+Progress = Callable[[int, int], None]
+"""Called with replications done and replications in all."""
+
+
+def run(
+    scenario: Scenario,
+    profile: Profile,
+    *,
+    seed: int = 1,
+    replications: int | None = None,
+    workers: int = 1,
+    executor: Executor | None = None,
+    progress: Progress | None = None,
+) -> RunResult:
+    """Return the answer of a scenario with its intervals.
+
+    Each replication depends on the seed and its own number only, so neither `workers` nor their order moves a
+    digit.
+
+    Args:
+        scenario: what to simulate.
+        profile: coefficients; each replication takes one row of its joint draws.
+        seed: the only seed.
+        replications: the scenario's own number if None.
+        workers: processes; 1 stays in this one.
+        executor: runs the replications instead of own processes; it has to accept functions of this module.
+        progress: told after each replication.
+
+    Raises:
+        CalibrationError: the profile was not measured for a rung of the ladder, or the catalogue lacks a figure.
+    """
+    require_coverage(profile, scenario)
+    count = replications or scenario.replications
+    cells = [(scenario, profile, seed, number) for number in range(count)]
+    outcomes = []
+    for done, outcome in enumerate(_outcomes(cells, workers, executor), start=1):
+        outcomes.append(outcome)
+        if progress:
+            progress(done, count)
+    frames = {name: pd.concat([one[name] for one in outcomes], ignore_index=True) for name in outcomes[0]}
+    return RunResult(scenario=scenario, profile=profile, seed=seed, **frames)
+
+
+Cell = tuple[Scenario, Profile, int, int]
+
+
+def _outcomes(cells: list[Cell], workers: int, executor: Executor | None) -> Iterator[dict[str, pd.DataFrame]]:
+    """Yield the frames of every cell in the order of the cells."""
+    if executor is not None:
+        yield from executor.map(_cell, cells)
+    elif workers == 1:
+        yield from map(_cell, cells)
+    else:
+        # spawn: a fork would copy the threads of whoever calls, such as a notebook.
+        context = multiprocessing.get_context("spawn")
+        with ProcessPoolExecutor(min(workers, len(cells)), mp_context=context) as pool:
+            yield from pool.map(_cell, cells)
+
+
+def _cell(cell: Cell) -> dict[str, pd.DataFrame]:
+    scenario, profile, seed, number = cell
+    known = load_catalogue()
+    replication = simulate(scenario, profile, known, seed=seed, replication=number)
+    frames = {
+        "values": measure(Case(replication, scenario, known)),
+        "ticks": replication.ticks,
+        "broadcasts": replication.broadcasts,
+        "nodes": replication.nodes,
+    }
+    for name, frame in frames.items():
+        if name != "values":
+            frame.insert(0, "replication", number)
+    return frames

@@ -1,0 +1,204 @@
+"""The answer of a run: tidy frames, what they rest on, and a folder on disk that says how to make it again."""
+
+from __future__ import annotations
+
+import datetime
+import html
+import json
+import os
+import platform
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from scenarios.catalogue import load_catalogue
+from scenarios.errors import NotReady
+from scenarios.profile import Profile
+from scenarios.scenario import Scenario
+from sim.format import interval_text
+from sim.metrics import METRICS, summarise
+
+FRAMES = ("ticks", "broadcasts", "nodes")
+
+
+@dataclass(frozen=True)
+class RunResult:
+    """What `run` returns.
+
+    Attributes:
+        values: one row per replication and metric: replication, component, metric, unit, value.
+        ticks: one row per replication and tick; sums over the tick, states at its end.
+        broadcasts: one row per replication and broadcast.
+        nodes: one row per replication and transcode node.
+    """
+
+    scenario: Scenario
+    profile: Profile
+    seed: int
+    values: pd.DataFrame
+    ticks: pd.DataFrame
+    broadcasts: pd.DataFrame
+    nodes: pd.DataFrame
+
+    @cached_property
+    def summary(self) -> pd.DataFrame:
+        """Mean and 95 % interval of each metric over replications: component, metric, unit, mean, low, high, …"""
+        return summarise(self.values)
+
+    @property
+    def replications(self) -> int:
+        """Number of independent runs."""
+        return int(self.values["replication"].nunique())
+
+    @property
+    def binding(self) -> str:
+        """The resource of a transcode node that saturates first, by the mean over replications."""
+        rows = self.summary[self.summary["metric"].str.startswith("full_node_")]
+        return str(rows.loc[rows["mean"].idxmax(), "metric"]).removeprefix("full_node_")
+
+    def rests_on(self) -> list[str]:
+        """Return, in sentences, what the numbers rest on: the profile, what was carried over, what is assumed."""
+        return list(_rests_on(self.scenario, self.profile))
+
+    def table(self) -> pd.DataFrame:
+        """Return the answer as a reader wants it: what, value, 95 % interval, all as text."""
+        rows = [
+            (METRICS[row.metric].meaning, *interval_text(row.mean, row.low, row.high, row.unit))
+            for row in self.summary.itertuples()
+        ]
+        return pd.DataFrame(rows, columns=["what", "value", "95 % interval"])
+
+    def document(self) -> dict[str, Any]:
+        """Return the answer as plain data: no time, path or host, so equal runs give equal text."""
+        rows = self.summary.astype(object).where(self.summary.notna(), None)
+        return {
+            "title": self.scenario.title,
+            "question": self.scenario.question,
+            "profile": self.profile.name,
+            "seed": self.seed,
+            "replications": self.replications,
+            "binding_resource": self.binding,
+            "rests_on": self.rests_on(),
+            "metrics": rows.to_dict("records"),
+        }
+
+    def write(self, folder: Path) -> Path:
+        """Write the result folder, whole or not at all; an older result at the place is replaced.
+
+        Files: answer.json, summary.csv, metrics.csv, ticks|broadcasts|nodes.parquet, run.json (when, where, with
+        which versions, and the scenario and profile as used).
+
+        Raises:
+            NotReady: the folder cannot be written, or holds something that is not a result.
+        """
+        if folder.exists() and not (folder / "run.json").is_file():
+            raise NotReady(f"{folder} exists and is not a result of headroom; choose another --out")
+        try:
+            folder.parent.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}-") as name:
+                self._fill(Path(name) / "result")
+                if folder.exists():
+                    folder.rename(Path(name) / "replaced")
+                (Path(name) / "result").rename(folder)
+        except OSError as error:
+            raise NotReady(f"{folder} cannot be written ({error.strerror}); choose another --out") from error
+        return folder
+
+    def _fill(self, folder: Path) -> None:
+        folder.mkdir()
+        (folder / "answer.json").write_text(to_json(self.document()), encoding="utf-8")
+        self.summary.to_csv(folder / "summary.csv", index=False)
+        self.values.to_csv(folder / "metrics.csv", index=False)
+        for name in FRAMES:
+            table = pa.Table.from_pandas(getattr(self, name), preserve_index=False)
+            pq.write_table(table, folder / f"{name}.parquet", write_page_checksum=True)
+        (folder / "run.json").write_text(to_json(self._provenance()), encoding="utf-8")
+
+    def _provenance(self) -> dict[str, Any]:
+        return {
+            "headroom_result": 1,
+            "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+            "host": platform.node(),
+            "python": platform.python_version(),
+            "versions": {name: metadata.version(name) for name in ("numpy", "scipy", "pandas", "simpy")},
+            "cpus": os.cpu_count(),
+            "seed": self.seed,
+            "replications": self.replications,
+            "scenario": self.scenario.model_dump(mode="json"),
+            "profile": self.profile.model_dump(mode="json"),
+        }
+
+    def _repr_html_(self) -> str:
+        grounds = "".join(f"<li>{html.escape(line)}</li>" for line in self.rests_on())
+        question = html.escape(self.scenario.question)
+        return f"<p><b>{question}</b></p><ul>{grounds}</ul>{self.table().to_html(index=False)}"
+
+
+def read_result(folder: Path) -> RunResult:
+    """Return a result from its folder.
+
+    Raises:
+        NotReady: the folder is not a result of this version, or a table is damaged.
+    """
+    try:
+        provenance = json.loads((folder / "run.json").read_text(encoding="utf-8"))
+        version = provenance.get("headroom_result")
+        if version != 1:
+            raise NotReady(f"{folder}: result version {version!r}, this headroom reads 1; run the scenario again")
+        frames = {
+            name: pq.read_table(folder / f"{name}.parquet", page_checksum_verification=True).to_pandas()
+            for name in FRAMES
+        }
+        values = pd.read_csv(folder / "metrics.csv")
+    except (OSError, ValueError) as error:
+        raise NotReady(f"{folder}: not a result of `headroom run`, or damaged ({error}); run it again") from error
+    return RunResult(
+        scenario=Scenario.model_validate_json(json.dumps(provenance["scenario"])),
+        profile=Profile.model_validate_json(json.dumps(provenance["profile"])),
+        seed=provenance["seed"],
+        values=values,
+        **frames,
+    )
+
+
+def to_json(document: dict[str, Any]) -> str:
+    """Return a document as JSON text: keys as they stand, no NaN, one final newline."""
+    return json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def _rests_on(scenario: Scenario, profile: Profile) -> Iterator[str]:
+    measured, machine = profile.measured, profile.machine
+    yield (
+        f"profile {profile.name}: measured {measured.date} on {machine.cores} cores of {machine.cpu_model}, "
+        f"{profile.encoder.backend} {profile.encoder.preset}, {measured.concurrent_streams[0]} to "
+        f"{measured.concurrent_streams[-1]} streams at once, of which {measured.capacity_streams} hold"
+        + ("; other load disturbed it, its intervals are wider" if measured.contended else "")
+    )
+    spec = scenario.platform.transcode
+    instance = load_catalogue().instances[spec.instance]
+    if not instance.is_this_machine:
+        anchor = scenario.anchor_coremark_per_vcpu
+        yield (
+            f"carried over to {spec.instance} by CoreMark per vCPU ({instance.coremark_per_vcpu:,.0f}), assuming "
+            f"{anchor.low:,.0f} to {anchor.high:,.0f} for the measured machine; memory per stream and the usable "
+            "share of cores as measured"
+        )
+    price = spec.node_price_usd_per_hour
+    if price is not None:
+        yield f"assumed: {price:g} USD per hour for a {spec.instance} node"
+    elif instance.price_usd_per_hour is not None:
+        cited = instance.citations["price"]
+        yield f"price: {instance.price_usd_per_hour:g} USD per hour for {spec.instance} ({cited.source}, {cited.date})"
+    if spec.nic_bps is not None:
+        yield f"assumed: {spec.nic_bps / 1e9:g} Gbit/s of network for a {spec.instance} node"
+    table = load_catalogue().egress[scenario.prices.egress]
+    yield f"egress at {table.name} ({table.citation.source}, {table.citation.date})"
+    yield "assumed: the rest of the scenario's inputs, unless a comment in it names a source"

@@ -1,0 +1,49 @@
+"""Markers, system tools, and the rule that nothing is skipped in silence."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent
+for folder in (ROOT, ROOT / "theory", ROOT / "calibration", ROOT / "pipeline"):
+    sys.path.insert(0, str(folder))
+
+TOOLS = {"requires_ffmpeg": ("ffmpeg", "ffprobe")}
+MAY_SKIP_IN_CI = ("requires_nvenc", "requires_nvdec", "validation_data")
+IN_CI = os.environ.get("CI") == "true"
+
+_skipped: list[str] = []
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Skip, by name, what needs a tool this machine lacks."""
+    for marker, tools in TOOLS.items():
+        missing = [tool for tool in tools if shutil.which(tool) is None]
+        if item.get_closest_marker(marker) and missing:
+            pytest.skip(f"{marker}: {', '.join(missing)} not installed")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo):
+    """Remember skips that CI does not allow."""
+    report = yield
+    if report.skipped and not any(item.get_closest_marker(name) for name in MAY_SKIP_IN_CI):
+        _skipped.append(item.nodeid)
+    return report
+
+
+def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
+    """Fail a CI run that skipped something."""
+    if IN_CI and _skipped and exitstatus == 0:
+        session.exitstatus = 1
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say which skips made a CI run fail."""
+    if IN_CI and _skipped:
+        terminalreporter.write_line("skipped in CI, which counts as failed: " + ", ".join(_skipped), red=True)

@@ -1,0 +1,225 @@
+"""Peers that are slow, silent, greedy or many: they lose their own connection and disturb nobody."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import resource
+import socket
+import time
+
+import pytest
+from rtmp_samples import KEY, KEYFRAME, VIDEO_HEADER, Studio, chunks, commands, greeting, media, run, studio
+
+from pipeline.rtmp import Deadlines, Publisher, RtmpServer, messages
+from pipeline.rtmp.limits import MAX_REPLY_BYTES
+from pipeline.rtmp.messages import MessageType
+
+IDLE_SOCKETS = 400
+HALF_HANDSHAKES = 100
+ADMITTED_WITHIN_S = 2.0
+PINGS_AT_A_TIME = MAX_REPLY_BYTES // 100
+OTHER_ADDRESS = "127.0.0.2"
+FAST = Deadlines(handshake_s=0.3, command_s=0.6, idle_s=0.4, message_s=0.8, linger_s=0.2, check_every_s=0.05)
+
+
+async def closing_time_s(place: Studio, *pieces: bytes, every_s: float = 0.0) -> float:
+    """Send the pieces as far as the server lets us; return how long it kept the connection."""
+    began_s = time.monotonic()
+    reader, writer = await asyncio.open_connection("127.0.0.1", place.server.port)
+
+    async def send() -> None:
+        for piece in pieces:
+            writer.write(piece)
+            await asyncio.sleep(every_s)
+
+    sending = asyncio.create_task(send())
+    with contextlib.suppress(ConnectionError):
+        while await reader.read(65536):
+            pass
+    kept_s = time.monotonic() - began_s
+    sending.cancel()
+    writer.close()
+    with contextlib.suppress(ConnectionError):
+        await writer.wait_closed()
+    return kept_s
+
+
+@pytest.mark.parametrize("half_handshake", [b"", b"\x03", greeting()[:1537]])
+def test_a_handshake_has_a_deadline(half_handshake):
+    async def scene():
+        async with studio(deadlines=FAST) as place:
+            kept_s = await closing_time_s(place, half_handshake)
+            assert FAST.handshake_s <= kept_s < FAST.handshake_s + 0.5
+
+    run(scene())
+
+
+@pytest.mark.parametrize("said", [[], commands()[:1], commands()[:4]])
+def test_the_command_phase_has_a_deadline_whatever_is_said_in_it(said):
+    async def scene():
+        async with studio(deadlines=FAST) as place:
+            small_talk = [chunks(messages.command("_checkbw", 0, None))] * 100 if said else []
+            kept_s = await closing_time_s(place, greeting() + chunks(*said), *small_talk, every_s=0.02)
+            assert FAST.command_s <= kept_s < FAST.command_s + 0.5
+            assert place.server.counts.protocol_errors == 1
+
+    run(scene())
+
+
+def test_an_authoriser_that_hangs_lets_nobody_in():
+    async def hang(app: str, key: str, peer: str) -> str | None:
+        await asyncio.sleep(60)
+        return "cam"
+
+    async def scene():
+        async with studio(deadlines=FAST, authorise=hang) as place:
+            kept_s = await closing_time_s(place, greeting() + chunks(*commands()))
+            assert FAST.command_s <= kept_s < FAST.command_s + 0.5
+            assert place.recorders == {}
+
+    run(scene())
+
+
+def test_a_silent_publisher_is_dropped_as_idle():
+    async def scene():
+        async with studio(deadlines=FAST) as place:
+            publisher = await Publisher.open(port=place.server.port, key=KEY)
+            began_s = time.monotonic()
+            await place.until(lambda: place.recorders["cam"].closed)
+            assert FAST.idle_s - 0.05 <= time.monotonic() - began_s < FAST.idle_s + 0.5
+            assert place.recorders["cam"].closed == ["idle"]
+            await publisher.close()
+
+    run(scene())
+
+
+def test_a_trickle_is_dropped_by_the_deadline_on_the_whole_message():
+    trickle = [bytes([byte]) for byte in chunks(media(MessageType.VIDEO, 0, bytes(100)))]
+
+    async def scene():
+        async with studio(deadlines=FAST) as place:
+            kept_s = await closing_time_s(place, greeting() + chunks(*commands()), *trickle, every_s=0.1)
+            assert FAST.message_s <= kept_s < FAST.message_s + 0.7
+            (reason,) = place.recorders["cam"].closed
+            assert reason == f"protocol error: a message took longer than {FAST.message_s:g} s"
+
+    run(scene())
+
+
+def test_whole_messages_beside_a_trickle_do_not_renew_its_deadline():
+    trickle = chunks(media(MessageType.VIDEO, 0, bytes(10_000)))[:140]  # a header and its first chunk
+    ping = chunks(messages.user_control(messages.UserControl.PING_RESPONSE, b"time"))
+
+    async def scene():
+        async with studio(deadlines=FAST) as place:
+            pieces = [greeting() + chunks(*commands()), trickle, *[ping] * 200]
+            kept_s = await closing_time_s(place, *pieces, every_s=0.05)
+            assert FAST.message_s <= kept_s < FAST.message_s + 0.7
+
+    run(scene())
+
+
+def test_a_peer_that_reads_no_answers_is_dropped():
+    ping = chunks(messages.user_control(messages.UserControl.PING_REQUEST, b"time"))
+
+    async def scene():
+        async with studio() as place:
+            with socket.socket() as peer:
+                peer.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+                peer.setblocking(False)
+                loop = asyncio.get_running_loop()
+                await loop.sock_connect(peer, ("127.0.0.1", place.server.port))
+                await loop.sock_sendall(peer, greeting() + chunks(*commands()))
+                await place.until(lambda: place.recorders)
+                with pytest.raises(ConnectionError):
+                    await send_forever(peer, ping * PINGS_AT_A_TIME)
+            assert place.recorders["cam"].closed == ["protocol error: the peer does not read its answers"]
+
+    run(scene())
+
+
+async def send_forever(peer: socket.socket, data: bytes) -> None:
+    """Send, slowly enough to be read in small pieces, until the server cuts the connection."""
+    while True:
+        await asyncio.get_running_loop().sock_sendall(peer, data)
+        await asyncio.sleep(0.001)
+
+
+@contextlib.contextmanager
+def flood(port: int):
+    """Hold many sockets from one address: most say nothing, some half a handshake."""
+    with contextlib.ExitStack() as sockets:
+        for index in range(IDLE_SOCKETS + HALF_HANDSHAKES):
+            peer = sockets.enter_context(socket.socket())
+            peer.bind((OTHER_ADDRESS, 0))
+            peer.setblocking(False)
+            with contextlib.suppress(BlockingIOError):
+                peer.connect(("127.0.0.1", port))
+            if index < HALF_HANDSHAKES:
+                with contextlib.suppress(BlockingIOError, ConnectionError):
+                    peer.send(greeting()[:1000])
+        yield
+
+
+@pytest.fixture
+def many_files():
+    """Allow both ends of the flood to be open in this process."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = 4 * (IDLE_SOCKETS + HALF_HANDSHAKES)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, min(wanted, hard)), hard))
+    yield
+    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+@pytest.mark.parametrize("caps", [{"max_per_ip": 64}, {"max_per_ip": 600, "max_connections": 700}])
+def test_a_flood_of_idle_sockets_keeps_no_publisher_out(many_files, caps):
+    async def scene():
+        async with studio(**caps) as place:
+            with flood(place.server.port):
+                began_s = time.monotonic()
+                publisher = await Publisher.open(port=place.server.port, key=KEY)
+                admitted_s = time.monotonic() - began_s
+                await publisher.send_video(0, VIDEO_HEADER)
+                await publisher.send_video(0, KEYFRAME)
+                await place.until(lambda: place.recorders["cam"].videos)
+                turned_away = max(0, IDLE_SOCKETS + HALF_HANDSHAKES - caps["max_per_ip"])
+                await place.until(lambda: place.server.counts.turned_away == turned_away)
+            assert admitted_s < ADMITTED_WITHIN_S
+            await publisher.close()
+
+    run(scene())
+
+
+def test_hostile_connections_cost_another_publisher_no_frame():
+    frames, hostile = 200, 200
+    wire = greeting() + chunks(*commands(key="evil"), media(MessageType.VIDEO, 0, b"\x90hvc1"))
+
+    async def attack(server: RtmpServer, index: int) -> None:
+        with contextlib.suppress(ConnectionError):
+            reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+            writer.write(wire[: len(wire) * index // hostile] + bytes([index % 256]) * 500)
+            writer.write_eof()
+            await reader.read()
+            writer.close()
+
+    async def publish(server: RtmpServer) -> None:
+        publisher = await Publisher.open(port=server.port, key="good")
+        await publisher.send_video(0, VIDEO_HEADER)
+        for index in range(frames):
+            await publisher.send_video(index, KEYFRAME)
+            await asyncio.sleep(0.001)
+        await publisher.close()
+
+    async def scene():
+        async with studio(authorise=lambda app, key, peer: key, max_per_ip=300, max_connections=300) as place:
+            await asyncio.gather(
+                publish(place.server), *(attack(place.server, index) for index in range(hostile))
+            )
+            recorder = place.recorders["good"]
+            await place.until(lambda: recorder.closed)
+            assert [frame.dts_ms for frame, _ in recorder.videos] == list(range(frames))
+            assert recorder.closed == ["unpublished"]
+            assert place.server.counts.protocol_errors > 0
+
+    run(scene())

@@ -1,0 +1,48 @@
+"""Every shipped data file loads, and every figure of the catalogue has its source."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+import scenarios
+from scenarios.catalogue import load_catalogue
+from scenarios.errors import ScenarioError
+from scenarios.profile import load_profile
+
+LIBRARY = sorted((Path(scenarios.__file__).parent / "library").glob("*.yaml"))
+
+
+@pytest.mark.parametrize("path", LIBRARY, ids=lambda path: path.stem)
+def test_library_scenarios_load_with_their_profile(path):
+    scenario = scenarios.load_scenario(path)
+    assert load_profile(scenario.profile).name == scenario.profile
+
+
+def test_the_baseline_is_the_platform_it_says():
+    baseline = scenarios.load_scenario(LIBRARY[0].with_name("baseline.yaml"))
+    assert baseline.workload.broadcasts.peak_concurrent == 1000
+    assert baseline.workload.audience.peak_viewers == 50_000
+    assert [rung.name for rung in baseline.ladder.rungs] == ["720p30", "480p30"]
+    assert baseline.platform.transcode.instance == "this-machine"
+
+
+def test_published_facts_of_the_first_instances():
+    """Karpenter's price and instance tables of July and August 2026."""
+    known = load_catalogue().instances
+    facts = {
+        "c5n.4xlarge": (16, 42, 15e9, 0.864),
+        "c6i.4xlarge": (16, 32, 6.25e9, 0.68),
+        "g4dn.xlarge": (4, 16, 5e9, 0.526),
+    }
+    for name, (vcpus, gib, nic_bps, usd) in facts.items():
+        one = known[name]
+        assert (one.vcpus, one.memory_bytes, one.nic_bps, one.price_usd_per_hour) == (vcpus, gib * 2**30, nic_bps, usd)
+        assert {"specification", "price", "coremark"} <= one.citations.keys()
+    assert known["this-machine"].is_this_machine
+
+
+def test_a_profile_that_does_not_exist_gets_a_hint():
+    with pytest.raises(ScenarioError, match="did you mean 'epyc-2c-x264-ultrafast'"):
+        load_profile("epyc-2c-x264-ultrafst")

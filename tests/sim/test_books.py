@@ -1,0 +1,84 @@
+"""Conservation and Little's law hold on every run, and each kind of loss or invention is caught."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from platforms import scenario
+from profiles import profile
+
+from scenarios.catalogue import load_catalogue
+from sim import books
+from sim.assembly import Replication, simulate
+
+
+def one(replication=0, seed=1, **changes) -> Replication:
+    return simulate(scenario(**changes), profile(), load_catalogue(), seed=seed, replication=replication)
+
+
+STRESS = {
+    "starved": {"platform.transcode.max_nodes": 3, "platform.transcode.queue_deadline_s": 20.0},
+    "loss": {"platform.transcode.max_nodes": 5, "platform.transcode.queue_deadline_s": 0.0},
+    "auth": {"platform.ingest.auth_limit_per_s": 0.005, "platform.ingest.auth_burst": 1},
+    "waits for auth": {"platform.ingest.auth_limit_per_s": 0.01, "platform.ingest.auth_wait_limit_s": 500.0},
+    "fixed": {"platform.transcode.autoscaler": {"kind": "fixed"}, "platform.transcode.min_nodes": 20},
+    "short": {"workload.broadcasts.duration": {"kind": "constant", "mean_s": 45.0}},
+    "no shield": {"platform.cdn.shield": False},
+}
+
+
+@pytest.mark.parametrize("changes", STRESS.values(), ids=STRESS.keys())
+def test_the_books_balance_under_stress(changes):
+    run = one(**changes)  # simulate() checks them and raises if they do not
+    assert len(run.broadcasts) > 50
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    seed=st.integers(0, 2**32),
+    max_nodes=st.integers(2, 40),
+    deadline_s=st.sampled_from([0.0, 5.0, 600.0]),
+    peak=st.floats(1.0, 150.0),
+)
+def test_the_books_balance_whatever_the_scenario(seed, max_nodes, deadline_s, peak):
+    one(
+        seed=seed,
+        **{
+            "platform.transcode.max_nodes": max_nodes,
+            "platform.transcode.queue_deadline_s": deadline_s,
+            "workload.broadcasts.peak_concurrent": peak,
+            "horizon.horizon_s": 1800.0,
+        },
+    )
+
+
+def broken(run: Replication, frame: str, column: str, row: int, value) -> Replication:
+    table = getattr(run, frame).copy()
+    table.loc[row, column] = value
+    return dataclasses.replace(run, **{frame: table})
+
+
+@pytest.mark.parametrize(
+    ("frame", "column", "value", "balance"),
+    [
+        ("broadcasts", "outcome", "vanished", "rows"),
+        ("broadcasts", "placed_s", 1e6, "Little's law"),
+        ("ticks", "segment_misses", 1e9, "segment requests"),
+        ("ticks", "playlist_hits", 1e9, "playlist requests"),
+        ("ticks", "viewers_served", 1e9, "viewers wanted"),
+        ("nodes", "gone_s", 17.0, "nodes gone"),
+    ],
+)
+def test_a_planted_mistake_is_named(frame, column, value, balance):
+    run = one(**STRESS["starved"])
+    row = 0
+    if column == "outcome":
+        row = int(run.broadcasts.index[run.broadcasts["outcome"] == "ended"][0])
+    if column == "placed_s":
+        row = int(run.broadcasts.index[run.broadcasts["placed_s"].notna()][0])
+    books.check(run)
+    with pytest.raises(books.BooksError, match=balance):
+        books.check(broken(run, frame, column, row, value))

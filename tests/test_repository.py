@@ -1,0 +1,85 @@
+"""Rules of the repository, as tests."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from scenarios.coefficient import COEFFICIENTS
+
+ROOT = Path(__file__).parent.parent
+PACKAGES = ("scenarios", "sim", "pipeline")
+SOURCES = sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
+MODULES = [".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__") for path in SOURCES]
+
+
+def functions(path: Path) -> list[ast.FunctionDef | ast.AsyncFunctionDef]:
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    return [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
+
+
+def test_import_contracts_hold():
+    done = subprocess.run([str(Path(sys.executable).parent / "lint-imports")], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_files_and_functions_can_be_held_in_the_head(path):
+    assert path.read_text(encoding="utf-8").count("\n") <= 400
+    long = [f"{f.name} ({f.end_lineno - f.lineno + 1})" for f in functions(path) if f.end_lineno - f.lineno >= 60]
+    assert long == []
+
+
+def test_nothing_is_named_after_nothing():
+    vague = {"utils", "helpers", "common", "manager", "constants", "misc"}
+    assert [path for path in SOURCES if path.stem in vague] == []
+
+
+def test_imports_print_and_open_nothing():
+    """Each module is imported in one fresh interpreter with file writing and printing watched."""
+    code = (
+        "import sys, importlib, builtins\n"
+        "sys.addaudithook(lambda event, args: event in ('socket.connect', 'subprocess.Popen', 'os.system')"
+        " and sys.exit(f'side effect: {event} {args}'))\n"
+        f"[importlib.import_module(name) for name in {MODULES!r}]\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+def test_every_test_file_is_collected():
+    stray = [
+        path.relative_to(ROOT)
+        for path in (ROOT / "tests").rglob("*.py")
+        if not path.name.startswith("test_") and any(f.name.startswith("test_") for f in functions(path))
+    ]
+    assert stray == []
+
+
+def test_coefficient_catalogue_is_the_table_of_the_code():
+    text = (ROOT / "docs" / "coefficients.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| `(\w+)` \| (.+?) \| (.+?) \| (.+?) \| `(.+?)` \| `(.+?)` \|$", text, re.MULTILINE)
+    documented = {name: tuple(rest) for name, *rest in rows}
+    assert documented == {name: tuple(kind) for name, kind in COEFFICIENTS.items()}
+
+
+@pytest.mark.parametrize("name", COEFFICIENTS)
+def test_every_coefficient_is_produced_and_consumed(name):
+    for module in (COEFFICIENTS[name].producer, COEFFICIENTS[name].consumer):
+        home = Path(importlib.import_module(module).__file__)
+        package = [home] if home.parent.name == "sim" else sorted(home.parent.glob("*.py"))
+        assert any(name in path.read_text(encoding="utf-8") for path in package), module
+
+
+def test_pages_name_no_private_path_or_host():
+    words = re.compile(r"/(root|home)/|localhost:\d|\b\d{1,3}(\.\d{1,3}){3}\b")
+    allowed = {"127.0.0.1", "0.0.0.0"}
+    for path in [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")]:
+        for found in words.finditer(path.read_text(encoding="utf-8")):
+            assert found.group() in allowed, f"{path.name}: {found.group()}"
