@@ -9,7 +9,7 @@ OUT := build
 export OMP_NUM_THREADS = 1
 export OPENBLAS_NUM_THREADS = 1
 
-.PHONY: run test test-long lint notebooks clean
+.PHONY: run test test-long lint notebooks docs clean
 
 run: .venv/.ready
 	$(HEADROOM) measure --quick --out $(OUT)/bundle
@@ -34,6 +34,9 @@ lint: .venv/.ready
 
 notebooks: .venv/.ready
 	$(BIN)/python notebooks/build.py
+
+docs: .venv/.ready
+	$(BIN)/python docs/refresh.py
 
 clean:
 	rm -rf $(OUT) dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache

@@ -117,7 +117,11 @@ class Broadcast:
 
     def _open(self, avcc: bytes) -> LadderSession:
         self._packager = Packager(
-            self.stream, ended=self._packager_ended, after=self._after, marks=self._marks
+            self.stream,
+            failed=lambda error: self._note(error, "the stream could not be packaged"),
+            ended=self._packager_ended,
+            after=self._after,
+            marks=self._marks,
         )
         return self._backend.open(
             avcc,
@@ -140,19 +144,17 @@ class Broadcast:
             raise RtmpError(self._failure)
 
     def _ladder_ended(self, error: BaseException | None) -> None:
-        self._note(error, "the stream could not be encoded")
+        if error is not None:
+            self._note(error, "the stream could not be encoded")
         assert self._packager is not None
         self._packager.close()
 
-    def _packager_ended(self, error: BaseException | None) -> None:
-        self._note(error, "the stream could not be packaged")
+    def _packager_ended(self) -> None:
         self.stream.interrupt()
         self._finish()
 
-    def _note(self, error: BaseException | None, failure: str) -> None:
+    def _note(self, error: BaseException, failure: str) -> None:
         """Keep the first failure for the publisher; a bug of ours is logged with its traceback."""
-        if error is None:
-            return
         if isinstance(error, SegmentTooLarge):
             failure = str(error)
         else:

@@ -45,9 +45,7 @@ def doctor(
 
 @app.command()
 def serve(
-    file: Annotated[
-        Path | None, typer.Argument(metavar="[FILE]", help="a scenario whose ladder is encoded")
-    ] = None,
+    file: Annotated[Path | None, typer.Argument(metavar="[FILE]", help="a scenario whose ladder is encoded")] = None,
     host: Annotated[str, typer.Option(help="address of both ports")] = "127.0.0.1",
     rtmp_port: Annotated[int, typer.Option(min=0, max=65535, help="0 lets the system choose")] = 1935,
     http_port: Annotated[int, typer.Option(min=0, max=65535, help="0 lets the system choose")] = 8080,
@@ -85,6 +83,36 @@ def serve(
             ready=lambda pipeline: _announce(pipeline, host, fresh_key),
         )
     )
+
+
+@app.command()
+def measure(
+    out: Annotated[Path, typer.Option(metavar="DIR", help="the measurement bundle to write")],
+    file: Annotated[
+        Path | None, typer.Argument(metavar="[FILE]", help="a scenario whose source and ladder are measured")
+    ] = None,
+    quick: Annotated[bool, typer.Option("--quick", help="at most 150 s; the only depth so far")] = True,
+    encoder: Annotated[Encoder, typer.Option(help="which backend encodes")] = Encoder.AUTO,
+) -> None:
+    """Put the pipeline under load on this machine; write a measurement bundle."""
+    from pipeline.ladders.probe import require_packages
+
+    require_packages()
+    from pipeline.load.clip import DEFAULT_SOURCE
+    from pipeline.measure.progress import budget_bar
+    from pipeline.measure.quick import QUICK_BUDGET_S, measure_quick
+    from pipeline.serve import BUILT_IN_LADDER
+
+    del quick  # names the depth, of which there is one
+    source, ladder = DEFAULT_SOURCE, BUILT_IN_LADDER
+    if file is not None:
+        from scenarios import load_scenario
+
+        scenario = load_scenario(file)
+        source, ladder = scenario.workload.source, scenario.ladder
+    with budget_bar(QUICK_BUDGET_S) as (say, progress):
+        measure_quick(out, ladder=ladder, source=source, encoder=encoder, say=say, progress=progress)
+    print(out)
 
 
 def _keys(file: Path | None) -> tuple[StreamKeys, str | None]:

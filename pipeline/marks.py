@@ -69,7 +69,7 @@ class SegmentMark(NamedTuple):
 
 
 class DroppedMark(NamedTuple):
-    """A source frame that was never decoded: before the first keyframe, in overload, or undecodable."""
+    """A source frame that no rung saw: before the first keyframe, in overload, undecodable or out of order."""
 
     stream: str
     frame: int

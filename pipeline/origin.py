@@ -128,9 +128,7 @@ class Origin:
         self._host, self._asked_port = host, port
         app = origin_app(store)
         app.on_response_prepare.append(self._note_request)
-        self._runner = web.AppRunner(
-            app, access_log=None, keepalive_timeout=KEEPALIVE_S, shutdown_timeout=1.0
-        )
+        self._runner = web.AppRunner(app, access_log=None, keepalive_timeout=KEEPALIVE_S, shutdown_timeout=1.0)
 
     @property
     def port(self) -> int:

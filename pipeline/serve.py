@@ -60,9 +60,7 @@ class LivePipeline:
         backend.check(ladder)
         self.store = Store()
         self.broadcasts = Broadcasts(self.store, ladder=ladder, backend=backend, marks=marks, grace_s=grace_s)
-        self.rtmp = RtmpServer(
-            host=host, port=rtmp_port, authorise=keys.authorise, publish=self.broadcasts.publish
-        )
+        self.rtmp = RtmpServer(host=host, port=rtmp_port, authorise=keys.authorise, publish=self.broadcasts.publish)
         self.origin = Origin(self.store, host=host, port=http_port)
 
     async def __aenter__(self) -> Self:

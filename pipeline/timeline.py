@@ -84,6 +84,10 @@ class WallClock:
         self._unix_offset_s = unix_offset_s
         self._anchor: tuple[int, float] | None = None
 
+    def restart(self) -> None:
+        """Forget the anchor: what comes does not continue in wall time."""
+        self._anchor = None
+
     def unix_s(self, pts: int, arrival_s: float) -> float:
         """Return the wall time, in seconds since 1970, of the frame at `pts` that arrived at `arrival_s`."""
         arrived_s = arrival_s + self._unix_offset_s

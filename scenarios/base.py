@@ -36,7 +36,12 @@ def _in(unit: str) -> BeforeValidator:
 
 
 def _iso_date(value: object) -> object:
-    return datetime.date.fromisoformat(value) if isinstance(value, str) else value
+    if not isinstance(value, str):
+        return value
+    try:
+        return datetime.date.fromisoformat(value)
+    except ValueError:
+        raise ValueError(f"{value!r} is no date; write it as 2026-11-22") from None
 
 
 Seconds = Annotated[float, _in("s"), Field(ge=0, le=1e9)]
@@ -49,7 +54,7 @@ UsdPerHour = Annotated[float, _in("USD/h"), Field(ge=0, le=1e6)]
 UsdPerGB = Annotated[float, _in("USD/GB"), Field(ge=0, le=1e3)]
 Ratio = Annotated[float, Field(ge=0, le=1)]
 PositiveRatio = Annotated[float, Field(gt=0, le=1)]
-Factor = Annotated[float, Field(gt=0, le=1e6)]
+Crowd = Annotated[float, Field(gt=0, le=1e9)]
 Count = Annotated[int, Field(ge=0, le=10**9)]
 PositiveCount = Annotated[int, Field(ge=1, le=10**9)]
 FramesPerSecond = Annotated[float, Field(gt=0, le=240)]

@@ -178,10 +178,6 @@ def _check_tables(folder: Path, meta: BundleMeta) -> None:
     for table in meta.tables.values():
         path = folder / table.file
         if not path.is_file():
-            raise CalibrationError(
-                f"{path}: missing; the bundle is incomplete, copy the whole folder or measure again"
-            )
+            raise CalibrationError(f"{path}: missing; the bundle is incomplete, copy the whole folder or measure again")
         if hashlib.sha256(path.read_bytes()).hexdigest() != table.sha256:
-            raise CalibrationError(
-                f"{path}: damaged: its checksum is not the one in {META_FILE}; copy it again"
-            )
+            raise CalibrationError(f"{path}: damaged: its checksum is not the one in {META_FILE}; copy it again")

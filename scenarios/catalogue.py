@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import functools
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -23,7 +22,8 @@ from scenarios.base import (
     UsdPerHour,
 )
 from scenarios.errors import Problem, ScenarioError
-from scenarios.load import load
+from scenarios.reading.load import load
+from scenarios.reading.phrases import did_you_mean
 
 ROOT = Path(__file__).parent
 Confidence = Literal["high", "medium", "low", "assumed"]
@@ -63,7 +63,7 @@ class InstanceType(SpecModel):
     """CoreMark of all vCPUs together."""
     price_usd_per_hour: UsdPerHour | None = None
     """On demand, Linux."""
-    citations: dict[Literal["specification", "price", "coremark"], Citation] = {}
+    citations: dict[Literal["specification", "price", "coremark"], Citation] = Field(default_factory=dict)
     note: Text = ""
 
     @property
@@ -136,8 +136,7 @@ class Catalogue:
     def suggest(name: str, known: Iterable[str]) -> str:
         """Return a did-you-mean for a dangling name."""
         names = sorted(known)
-        near = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
-        return f"did you mean {near[0]!r}?" if near else f"known: {', '.join(names)}"
+        return did_you_mean(name, names, otherwise=f"known: {', '.join(names)}")
 
 
 @functools.cache
@@ -149,11 +148,11 @@ def load_catalogue() -> Catalogue:
     """
     instances: dict[str, InstanceType] = {}
     for path in sorted((ROOT / "instances").glob("*.yaml")):
-        for instance in load(path, InstanceFamily).value.instances:
+        for instance in load(path, InstanceFamily, library=None).value.instances:
             _enter(instances, instance.name, instance, path)
     egress: dict[str, EgressTable] = {}
     for path in sorted((ROOT / "prices").glob("*.yaml")):
-        table = load(path, EgressTable).value
+        table = load(path, EgressTable, library=None).value
         _enter(egress, table.name, table, path)
     return Catalogue(instances, egress)
 

@@ -39,18 +39,10 @@ COEFFICIENTS = {
         FIT,
         CAPACITY,
     ),
-    "decode_cpu_s_per_frame": CoefficientKind(
-        "core-s", "picture", "decoding one source frame", FIT, CAPACITY
-    ),
-    "scale_cpu_s_per_frame": CoefficientKind(
-        "core-s", "rung", "scaling one source frame to a rung", FIT, CAPACITY
-    ),
-    "encode_cpu_s_per_frame": CoefficientKind(
-        "core-s", "rung", "encoding one frame of a rung", FIT, CAPACITY
-    ),
-    "mux_cpu_s_per_frame": CoefficientKind(
-        "core-s", "rung", "muxing one frame of a rung into segments", FIT, CAPACITY
-    ),
+    "decode_cpu_s_per_frame": CoefficientKind("core-s", "picture", "decoding one source frame", FIT, CAPACITY),
+    "scale_cpu_s_per_frame": CoefficientKind("core-s", "rung", "scaling one source frame to a rung", FIT, CAPACITY),
+    "encode_cpu_s_per_frame": CoefficientKind("core-s", "rung", "encoding one frame of a rung", FIT, CAPACITY),
+    "mux_cpu_s_per_frame": CoefficientKind("core-s", "rung", "muxing one frame of a rung into segments", FIT, CAPACITY),
     "other_cpu_s_per_stream_s": CoefficientKind(
         "core-s/stream-s", "machine", "CPU of the process that no stage accounts for", FIT, CAPACITY
     ),
@@ -64,9 +56,7 @@ COEFFICIENTS = {
     "usable_core_fraction": CoefficientKind(
         "1", "machine", "share of all cores in use at the largest number of streams that holds", FIT, CAPACITY
     ),
-    "rss_bytes_per_stream": CoefficientKind(
-        "B", "machine", "resident memory one more stream takes", FIT, CAPACITY
-    ),
+    "rss_bytes_per_stream": CoefficientKind("B", "machine", "resident memory one more stream takes", FIT, CAPACITY),
     "startup_s": CoefficientKind(
         "s",
         "machine",
@@ -77,9 +67,7 @@ COEFFICIENTS = {
     "segment_publish_s": CoefficientKind(
         "s", "machine", "mean segment publish latency of a single stream", FIT, REPLAY
     ),
-    "decode_cpu_cv": CoefficientKind(
-        "1", "picture", "coefficient of variation of a frame's decoding", FIT, REPLAY
-    ),
+    "decode_cpu_cv": CoefficientKind("1", "picture", "coefficient of variation of a frame's decoding", FIT, REPLAY),
     "encode_cpu_cv": CoefficientKind(
         "1",
         "rung",
@@ -87,9 +75,7 @@ COEFFICIENTS = {
         FIT,
         REPLAY,
     ),
-    "decode_keyframe_factor": CoefficientKind(
-        "1", "picture", "decoding a keyframe ÷ a mean frame", FIT, REPLAY
-    ),
+    "decode_keyframe_factor": CoefficientKind("1", "picture", "decoding a keyframe ÷ a mean frame", FIT, REPLAY),
     "encode_keyframe_factor": CoefficientKind("1", "rung", "encoding a keyframe ÷ a mean frame", FIT, REPLAY),
 }
 

@@ -63,6 +63,4 @@ class Observed(SpecModel):
     values_s: Annotated[tuple[PositiveSeconds, ...], Field(min_length=1, max_length=100_000)]
 
 
-DurationLaw = Annotated[
-    Constant | Exponential | Lognormal | Weibull | Uniform | Observed, Field(discriminator="kind")
-]
+DurationLaw = Annotated[Constant | Exponential | Lognormal | Weibull | Uniform | Observed, Field(discriminator="kind")]

@@ -34,5 +34,5 @@ class EncoderFacts(SpecModel):
     """As handed to the encoder; none was left over."""
     libraries: dict[str, Text]
     """Versions: PyAV, FFmpeg's libraries, x264, driver."""
-    limits: dict[str, float] = {}
+    limits: dict[str, float] = Field(default_factory=dict)
     """Resolved limits, such as sessions at once; empty where there is none."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -12,8 +11,9 @@ from scenarios.base import IsoDate, Name, PositiveCount, SpecModel, Text
 from scenarios.coefficient import Coefficient
 from scenarios.errors import CalibrationError, Problem, ScenarioError
 from scenarios.ladder import Ladder, Source
-from scenarios.load import load
 from scenarios.machine import EncoderFacts, MachineFacts
+from scenarios.reading.load import load
+from scenarios.reading.phrases import did_you_mean
 
 PROFILES = Path(__file__).parent / "profiles"
 
@@ -103,9 +103,6 @@ def load_profile(name_or_path: str) -> Profile:
         path = PROFILES / f"{name_or_path}.yaml"
         shipped = sorted(file.stem for file in PROFILES.glob("*.yaml"))
         if path.stem not in shipped:
-            near = difflib.get_close_matches(name_or_path, shipped, n=1, cutoff=0.4)
-            hint = f"did you mean {near[0]!r}?" if near else f"shipped: {', '.join(shipped) or 'none'}"
-            raise ScenarioError(
-                [Problem(name_or_path, None, None, "profile", "no shipped profile has this name", hint)]
-            )
-    return load(path, Profile).value
+            hint = did_you_mean(name_or_path, shipped, otherwise=f"shipped: {', '.join(shipped) or 'none'}")
+            raise ScenarioError([Problem(name_or_path, None, None, "", "no shipped profile has this name", hint)])
+    return load(path, Profile, library=None).value

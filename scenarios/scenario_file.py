@@ -6,7 +6,7 @@ from pathlib import Path
 
 from scenarios.catalogue import load_catalogue
 from scenarios.errors import ScenarioError
-from scenarios.load import Loaded, load
+from scenarios.reading.load import Loaded, load
 from scenarios.scenario import Scenario
 
 

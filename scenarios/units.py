@@ -139,14 +139,10 @@ def _split(text: str, unit: str) -> tuple[str, str]:
         raise ValueError("must be finite")
     match = _QUANTITY.fullmatch(text) if len(text) <= _LONGEST_TEXT else None
     if match is None:
-        raise ValueError(
-            f"{_short(text)} is not a number and a unit; {needed} is needed, such as {example!r}"
-        )
+        raise ValueError(f"{_short(text)} is not a number and a unit; {needed} is needed, such as {example!r}")
     if match["unit"] is None:
         number = match["number"]
-        raise ValueError(
-            f"{text!r} is a number without a unit in quotes; write {number} or '{number} {unit}'"
-        )
+        raise ValueError(f"{text!r} is a number without a unit in quotes; write {number} or '{number} {unit}'")
     return match["number"], match["unit"]
 
 

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from scenarios.base import ByteCount, Factor, PerSecond, PositiveRatio, PositiveSeconds, Ratio, SpecModel
+from scenarios.base import ByteCount, Crowd, PerSecond, PositiveRatio, PositiveSeconds, Ratio, SpecModel
 from scenarios.ladder import Source
 from scenarios.law import DurationLaw
 
@@ -37,7 +37,7 @@ Curve = Annotated[ConstantCurve | HourlyCurve, Field(discriminator="kind")]
 class Broadcasts(SpecModel):
     """Broadcasters going live as a non-homogeneous Poisson process."""
 
-    peak_concurrent: Factor
+    peak_concurrent: Crowd
     """Expected number live at the same time at the highest moment of the day."""
     duration: DurationLaw
     start_curve: Curve
@@ -56,7 +56,7 @@ class Popularity(SpecModel):
 class Audience(SpecModel):
     """Viewers of the whole platform, and how they choose."""
 
-    peak_viewers: Factor
+    peak_viewers: Crowd
     """Concurrent viewers at the highest moment of the day."""
     curve: Curve
     """How the number of viewers moves over the day."""

@@ -6,8 +6,7 @@ service (served) → CDN and chat. Callbacks carry a broadcast from one componen
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Generator
 from typing import Any
 
 import numpy as np
@@ -27,43 +26,8 @@ from sim.components.cdn import Cdn
 from sim.components.chat import Chat
 from sim.components.fleet import Fleet, NodeState, Placement
 from sim.components.ingest import Ingest
-from sim.records import BroadcastLog, Tally, TickLog
+from sim.records import BroadcastLog, Replication, Tally, TickLog, World
 from sim.sampling import law, stream
-
-
-@dataclass(frozen=True)
-class World:
-    """One draw of everything that is uncertain but fixed during a run: coefficients and the CoreMark anchor."""
-
-    values: dict[str, float]
-    anchor_coremark_per_vcpu: float
-
-
-@dataclass(frozen=True)
-class Replication:
-    """The records of one run.
-
-    Attributes:
-        ticks: one row a tick.
-        broadcasts: one row a broadcast, by identity.
-        nodes: one row a transcode node ever ordered.
-        plan: the transcode node of this world; `ingest` the ingest node.
-    """
-
-    replication: int
-    horizon_s: float
-    world: World
-    plan: NodePlan
-    ingest: NodePlan
-    ticks: pd.DataFrame
-    broadcasts: pd.DataFrame
-    nodes: pd.DataFrame
-    tally: Tally
-    in_service_at_end: int
-    waiting_at_end: int
-    held_at_end: int
-    connected_at_end: int
-    nodes_at_end: dict[str, int]
 
 
 def draw_world(scenario: Scenario, profile: Profile, *, seed: int, replication: int) -> World:
@@ -74,9 +38,7 @@ def draw_world(scenario: Scenario, profile: Profile, *, seed: int, replication: 
     return World(values, float(rng.uniform(anchor.low, anchor.high)))
 
 
-def simulate(
-    scenario: Scenario, profile: Profile, catalogue: Catalogue, *, seed: int, replication: int
-) -> Replication:
+def simulate(scenario: Scenario, profile: Profile, catalogue: Catalogue, *, seed: int, replication: int) -> Replication:
     """Run one replication and check its books.
 
     Raises:
@@ -92,9 +54,7 @@ def simulate(
         return stream(seed, replication, name)
 
     workload = scenario.workload
-    table = draw_broadcasts(
-        workload.broadcasts, workload.audience.popularity, scenario.horizon, named("broadcasts")
-    )
+    table = draw_broadcasts(workload.broadcasts, workload.audience.popularity, scenario.horizon, named("broadcasts"))
     run = _Run(scenario, table, plan, ingest, named)
     run.run()
     result = run.result(replication, world, plan, ingest)
@@ -189,7 +149,7 @@ class _Run:
             self._tally.count("asked")
             self._admitted(broadcast)
 
-    def _go_live(self) -> Iterator[Any]:
+    def _go_live(self) -> Generator[simpy.Event, Any, None]:
         publish_s = self._table.publish_s
         first = int(np.searchsorted(publish_s, 0.0, side="left"))
         for broadcast in range(first, len(self._table)):
@@ -225,7 +185,7 @@ class _Run:
         self._log.outcome[broadcast] = "ended"
         self._ingest.leave()
 
-    def _tick(self) -> Iterator[Any]:
+    def _tick(self) -> Generator[simpy.Event, Any, None]:
         tick_s = self._scenario.horizon.tick_s
         for number in range(1, self._tick_count + 1):
             # The last tick ends with the horizon, at which the environment stops before its events.

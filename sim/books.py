@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
 import numpy as np
 
-if TYPE_CHECKING:
-    from sim.assembly import Replication
+from sim.records import Replication
 
 FLUID_TOLERANCE = 1e-9
 
@@ -38,12 +36,23 @@ def _balances(run: Replication) -> Iterator[tuple[str, float, float, float]]:
     rows, ticks, tally = run.broadcasts, run.ticks, run.tally.counts
     outcome = rows["outcome"].value_counts()
     yield "broadcasts asked = rows", tally.get("asked", 0), len(rows), 0
-    for event in ("ended", "gave up waiting", "refused: no place", "refused: auth limit", "refused: ingest full"):
+    for event in (
+        "ended",
+        "gave up waiting",
+        "refused: no place",
+        "refused: auth limit",
+        "refused: ingest full",
+    ):
         yield f"{event} = rows", tally.get(event, 0), int(outcome.get(event, 0)), 0
     yield "in service at the end = rows", run.in_service_at_end, int(outcome.get("in service", 0)), 0
     yield "waiting at the end = rows", run.waiting_at_end, int(outcome.get("waiting", 0)), 0
     yield "held by nodes = in service", run.held_at_end, run.in_service_at_end, 0
-    yield "placed = ended + in service", tally.get("placed", 0), tally.get("ended", 0) + run.in_service_at_end, 0
+    yield (
+        "placed = ended + in service",
+        tally.get("placed", 0),
+        tally.get("ended", 0) + run.in_service_at_end,
+        0,
+    )
     yield (
         "connected to ingest = waiting + in service",
         run.connected_at_end,
@@ -56,7 +65,12 @@ def _balances(run: Replication) -> Iterator[tuple[str, float, float, float]]:
     placed = rows["placed_s"].notna()
     left_s = rows["left_s"].where(rows["left_s"].notna(), run.horizon_s)
     sojourn_s = float((left_s - rows["placed_s"])[placed].sum())
-    yield "Little's law: area in service = sum of sojourns", run.tally.service_area_s, sojourn_s, FLUID_TOLERANCE
+    yield (
+        "Little's law: area in service = sum of sojourns",
+        run.tally.service_area_s,
+        sojourn_s,
+        FLUID_TOLERANCE,
+    )
     for kind, parts in (("segment", ("hits", "misses")), ("playlist", ("hits", "delayed_hits", "misses"))):
         requests = ticks[f"{kind}_requests"].to_numpy()
         served = np.sum([ticks[f"{kind}_{part}"].to_numpy() for part in parts], axis=0)

@@ -140,18 +140,14 @@ def transcode_plan(
     return plan
 
 
-def ingest_plan(
-    scenario: Scenario, catalogue: Catalogue, values: Mapping[str, float], anchor: float
-) -> NodePlan:
+def ingest_plan(scenario: Scenario, catalogue: Catalogue, values: Mapping[str, float], anchor: float) -> NodePlan:
     """Return the plan of an ingest node, which receives each source and relays it once."""
     spec, source = scenario.platform.ingest, scenario.workload.source
     instance = catalogue.instances[spec.instance]
     cores, memory_bytes, nic_bps, price = _rated(instance)
     capacity = np.array([cores * cpu_speed(instance, anchor), memory_bytes, nic_bps, nic_bps])
     relay_buffer_bytes = 2 * source.bitrate_bps / 8  # one GOP of 2 s held for the relay
-    demand = np.array(
-        [values["ingest_cpu_s_per_stream_s"], relay_buffer_bytes, source.bitrate_bps, source.bitrate_bps]
-    )
+    demand = np.array([values["ingest_cpu_s_per_stream_s"], relay_buffer_bytes, source.bitrate_bps, source.bitrate_bps])
     return NodePlan(capacity * spec.planning_utilisation, demand, price)
 
 

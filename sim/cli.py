@@ -20,7 +20,8 @@ calibration = typer.Typer()
 
 ScenarioFile = Annotated[Path, typer.Argument(metavar="FILE", help="a scenario")]
 ProfileOption = Annotated[
-    str | None, typer.Option("--profile", metavar="P", help="a profile by name or file, instead of the scenario's")
+    str | None,
+    typer.Option("--profile", metavar="P", help="a profile by name or file, instead of the scenario's"),
 ]
 Json = Annotated[bool, typer.Option("--json", help="print one JSON object and nothing else")]
 Quiet = Annotated[bool, typer.Option("-q", "--quiet", help="no progress")]
@@ -31,9 +32,9 @@ Seed = Annotated[int, typer.Option(min=0, help="the only seed")]
 def validate(files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="scenarios")]) -> None:
     """Show every problem of scenarios, with file, line, column and a hint."""
     from scenarios import load_scenario
-    from scenarios.errors import ScenarioError
+    from scenarios.errors import Problem, ScenarioError
 
-    problems = []
+    problems: list[Problem] = []
     for file in files:
         try:
             load_scenario(file)
@@ -48,7 +49,7 @@ def validate(files: Annotated[list[Path], typer.Argument(metavar="FILE...", help
 @language.command()
 def resolve(file: ScenarioFile) -> None:
     """Print a scenario as understood: every default and override filled in, and where each value came from."""
-    from scenarios.load import resolve_text
+    from scenarios.reading.load import resolve_text
     from scenarios.scenario_file import open_scenario
 
     print(resolve_text(open_scenario(file)), end="")
@@ -72,9 +73,7 @@ def run(
     from sim.replication import run as simulate
 
     with _progress("replications", quiet) as progress:
-        result = simulate(
-            scenario, chosen, seed=seed, replications=replications, workers=workers, progress=progress
-        )
+        result = simulate(scenario, chosen, seed=seed, replications=replications, workers=workers, progress=progress)
     if out:
         result.write(out)
     if json:
@@ -85,7 +84,8 @@ def run(
     print(scenario.title, "", scenario.question, "", sep="\n")
     origin = "by --profile" if overridden else "named by the scenario"
     _print_grounds([f"profile {origin}", *result.rests_on()])
-    _print_table(result.table().itertuples(index=False), ("", "", "95 % interval"))
+    table = result.table()
+    _print_table(table.itertuples(index=False), tuple(table.columns))
     print(f"\nBinding resource of a transcode node: {result.binding}. {result.replications} replications, seed {seed}.")
     if out:
         print(f"Result: {out}")

@@ -15,4 +15,5 @@ def level(curve: ConstantCurve | HourlyCurve, hour: Floats) -> Floats:
     if isinstance(curve, ConstantCurve):
         return np.ones_like(hour)
     levels = np.asarray(curve.levels)
-    return np.interp(hour % 24.0, np.arange(25.0), np.append(levels, levels[0])) / levels.max()
+    relative: Floats = np.interp(hour % 24.0, np.arange(25.0), np.append(levels, levels[0])) / levels.max()
+    return relative

@@ -16,9 +16,9 @@ from scipy import stats
 
 from scenarios.catalogue import Catalogue
 from scenarios.scenario import Scenario
-from sim.assembly import Replication
 from sim.capacity import RESOURCES
 from sim.cost import egress_usd, months, node_hours
+from sim.records import Replication
 
 
 class Case(NamedTuple):
@@ -96,9 +96,7 @@ def chat_nodes(case: Case) -> float:
     """Return the chat nodes for the peak: by deliveries or by connections, whichever asks for more."""
     spec = case.scenario.platform.chat
     vcpus = case.catalogue.instances[spec.instance].vcpus or 1
-    by_deliveries = _peak(case, "chat_deliveries") / case.scenario.horizon.tick_s / (
-        spec.deliveries_per_vcpu_s * vcpus
-    )
+    by_deliveries = _peak(case, "chat_deliveries") / case.scenario.horizon.tick_s / (spec.deliveries_per_vcpu_s * vcpus)
     by_connections = _peak(case, "chat_connections") / spec.connections_per_node
     return float(math.ceil(max(by_deliveries, by_connections) / spec.planning_utilisation))
 
@@ -135,13 +133,14 @@ METRICS: dict[str, Metric] = {
         for resource in RESOURCES
     },
     "broadcasts_peak": Metric(
-        "transcode", "broadcasts", "most in service at once", lambda case: _peak(case, "broadcasts_in_service")
+        "transcode",
+        "broadcasts",
+        "most in service at once",
+        lambda case: _peak(case, "broadcasts_in_service"),
     ),
     "start_wait_p95_s": Metric("transcode", "s", "publish → first segment, 95th percentile", start_wait_p95_s),
     "refused_fraction": Metric("ingest", "1", "broadcasts refused or given up", refused_fraction),
-    "viewers_peak": Metric(
-        "audience", "viewers", "most served at once", lambda case: _peak(case, "viewers_served")
-    ),
+    "viewers_peak": Metric("audience", "viewers", "most served at once", lambda case: _peak(case, "viewers_served")),
     "unserved_viewer_fraction": Metric(
         "audience",
         "1",
@@ -149,15 +148,21 @@ METRICS: dict[str, Metric] = {
         lambda case: _ratio(_sum(case, "viewers_unserved"), _sum(case, "viewers_wanted")),
     ),
     "segment_hit_ratio": Metric(
-        "cdn", "1", "segment requests served by a cluster's cache",
+        "cdn",
+        "1",
+        "segment requests served by a cluster's cache",
         lambda case: _ratio(_sum(case, "segment_hits"), _sum(case, "segment_requests")),
     ),
     "playlist_hit_ratio": Metric(
-        "cdn", "1", "playlist requests served fresh from a cluster's cache",
+        "cdn",
+        "1",
+        "playlist requests served fresh from a cluster's cache",
         lambda case: _ratio(_sum(case, "playlist_hits"), _sum(case, "playlist_requests")),
     ),
     "byte_hit_ratio": Metric(
-        "cdn", "1", "delivered bytes that were not fetched from the next tier",
+        "cdn",
+        "1",
+        "delivered bytes that were not fetched from the next tier",
         lambda case: 1.0 - _ratio(_sum(case, "egress_missed_bytes"), _sum(case, "egress_bytes")),
     ),
     "egress_peak_bps": Metric("cdn", "bit/s", "to viewers, busiest tick", lambda case: _bps(case, "egress_bytes")),
@@ -165,7 +170,9 @@ METRICS: dict[str, Metric] = {
         "origin", "bit/s", "from the origin, busiest tick", lambda case: _bps(case, "origin_egress_bytes")
     ),
     "chat_deliveries_peak_per_s": Metric(
-        "chat", "1/s", "messages delivered, busiest tick",
+        "chat",
+        "1/s",
+        "messages delivered, busiest tick",
         lambda case: _peak(case, "chat_deliveries") / case.scenario.horizon.tick_s,
     ),
     "chat_nodes": Metric("chat", "nodes", "chat nodes for the peak", chat_nodes),
@@ -173,9 +180,7 @@ METRICS: dict[str, Metric] = {
     "ingest_usd_per_month": Metric("cost", "USD/month", "ingest nodes", ingest_usd_per_month),
     "chat_usd_per_month": Metric("cost", "USD/month", "chat nodes", chat_usd_per_month),
     "egress_usd_per_month": Metric("cost", "USD/month", "delivery to viewers", egress_usd_per_month),
-    "usd_per_stream_hour": Metric(
-        "cost", "USD/h", "transcode nodes per hour of broadcast", usd_per_stream_hour
-    ),
+    "usd_per_stream_hour": Metric("cost", "USD/h", "transcode nodes per hour of broadcast", usd_per_stream_hour),
 }
 
 
@@ -189,22 +194,26 @@ def measure(case: Case) -> pd.DataFrame:
 
 
 def summarise(values: pd.DataFrame, confidence: float = 0.95) -> pd.DataFrame:
-    """Return mean and interval of each metric over replications, in the order of `METRICS`.
+    """Summarise each metric over replications, in the order of `METRICS`.
 
-    The interval is Student's t over independent replications; where they differ in their coefficients too, it
-    holds the ignorance of the profile beside the noise of the day.
+    Two intervals, both Student's t over independent replications. That of the mean narrows with more
+    replications. That of a day is where the next single day lies, in a world drawn from the profile: the noise of
+    the day and the ignorance of the profile, which replications do not shrink; it is cut off at 0, as no metric
+    is negative.
 
     Returns:
-        Columns component, metric, unit, mean, low, high, replications.
+        Columns component, metric, unit, mean, low, high (of the mean), day_low, day_high, replications.
     """
     rows = []
     for (component, name, unit), group in values.groupby(["component", "metric", "unit"], sort=False):
         known = group["value"].dropna().to_numpy()
         mean = float(known.mean()) if known.size else math.nan
-        half = math.nan
+        half = day = math.nan
         if known.size > 1:
-            t = stats.t.ppf((1 + confidence) / 2, known.size - 1)
-            half = float(t * known.std(ddof=1) / math.sqrt(known.size))
-        rows.append((component, name, unit, mean, mean - half, mean + half, known.size))
-    columns = ["component", "metric", "unit", "mean", "low", "high", "replications"]
+            spread = stats.t.ppf((1 + confidence) / 2, known.size - 1) * known.std(ddof=1)
+            half = float(spread / math.sqrt(known.size))
+            day = float(spread * math.sqrt(1 + 1 / known.size))
+        ends = (mean - half, mean + half, max(0.0, mean - day) if known.size > 1 else math.nan, mean + day)
+        rows.append((component, name, unit, mean, *ends, known.size))
+    columns = ["component", "metric", "unit", "mean", "low", "high", "day_low", "day_high", "replications"]
     return pd.DataFrame(rows, columns=columns)

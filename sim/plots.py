@@ -1,78 +1,59 @@
-"""Figures of a result, each titled by the question it answers; they change no global state of matplotlib.
+"""Figures of a result, each titled by the question it answers; no global state of matplotlib changes.
 
-Lines are means over replications, bands and whiskers the 95 % interval of that mean, as in the table.
+Lines are means over replications; bands and whiskers are the 95 % interval of that mean, as in the table.
 """
 
 from __future__ import annotations
 
 import functools
 import io
-from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from collections.abc import Callable
 
 import numpy as np
 import pandas as pd
 
 from scenarios.errors import NotReady
-from sim.bands import Band, day, ratio_over_day, share
+from sim.answer import RESOURCE_NAMES, value_text
+from sim.bands import interval, level, ratio
 from sim.capacity import RESOURCES
 from sim.format import SCALES, interval_text
-from sim.metrics import METRICS, summarise
+from sim.metrics import METRICS
+from sim.plot_axes import (
+    BLUE,
+    GREEN,
+    GREY,
+    INK,
+    STYLE,
+    VERMILION,
+    Bar,
+    Level,
+    Line,
+    draw_bars,
+    draw_lines,
+    hours,
+    stacked,
+)
 from sim.results import RunResult
 
 try:
     import matplotlib
-    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
-    from matplotlib.ticker import FuncFormatter, MultipleLocator
 except ModuleNotFoundError as error:
     raise NotReady("plots need matplotlib, which is not installed: pip install 'headroom[report]'") from error
 
-# Okabe and Ito (2008): told apart with every common colour vision, and in grey.
-BLUE, VERMILION, GREEN, GREY = "#0072B2", "#D55E00", "#009E73", "#8a8f98"
-INK, FAINT = "#24292f", "#dfe3e8"
-STYLE = {
-    "axes.axisbelow": True,
-    "axes.edgecolor": GREY,
-    "axes.grid": True,
-    "axes.labelcolor": INK,
-    "axes.labelsize": 9,
-    "axes.spines.right": False,
-    "axes.spines.top": False,
-    "axes.titlelocation": "left",
-    "axes.titlesize": 9.5,
-    "font.size": 9,
-    "grid.color": FAINT,
-    "grid.linewidth": 0.7,
-    "text.color": INK,
-    "text.parse_math": False,  # a name such as `$5_{` is a name
-    "xtick.color": INK,
-    "xtick.labelsize": 8.5,
-    "ytick.color": INK,
-    "ytick.labelsize": 8.5,
-    "ytick.left": False,
-}
-WIDTH_IN = 7.6
-NARROW_RANGE = 20.0
-"""Largest ÷ smallest value up to which lines share a linear axis."""
+NODE_COSTS = ("transcode_usd_per_month", "ingest_usd_per_month", "chat_usd_per_month")
+DELIVERY_COST = "egress_usd_per_month"
 
 Plot = Callable[[RunResult], Figure]
-
-
-class Line(NamedTuple):
-    """One labelled line with its band."""
-
-    label: str
-    band: Band
-    colour: str
-    style: str = "-"
 
 
 def _styled(plot: Plot) -> Plot:
     @functools.wraps(plot)
     def with_style(result: RunResult) -> Figure:
         with matplotlib.rc_context(STYLE):
-            return plot(result)
+            figure = plot(result)
+            figure.draw_without_rendering()  # ticks take their style when they are made, at the latest here
+        return figure
 
     return with_style
 
@@ -80,105 +61,115 @@ def _styled(plot: Plot) -> Plot:
 @_styled
 def fleet(result: RunResult) -> Figure:
     """Return broadcasts and transcode nodes over the day, one above the other."""
-    figure, (above, below) = _stacked("How many nodes does the day need?", rows=2, height_in=5.2)
-    _lines(
-        above,
-        [
-            Line("in service", day(result, "broadcasts_in_service"), BLUE),
-            Line("wanted", day(result, "broadcasts_wanted"), INK, ":"),
-        ],
-    )
-    above.set_ylabel("broadcasts")
-    paid = day(result, "nodes_booting", "nodes_ready", "nodes_draining")
-    _lines(
-        below, [Line("paid for", paid, VERMILION), Line("ready", day(result, "nodes_ready"), GREEN, "--")]
-    )
-    below.set_ylabel("transcode nodes")
-    _peak(below, result, "nodes_peak")
-    _hours(below, result)
+    figure, (above, below) = stacked("How many nodes does the day need?", heights_in=(2.1, 2.4))
+    in_service = Line("in service", level(result, "broadcasts_in_service"), BLUE)
+    wanted = Line("wanted", level(result, "broadcasts_wanted"), INK, ":")
+    draw_lines(above, [in_service, wanted], label="broadcasts")
+    paid = Line("paid for", level(result, "nodes_booting", "nodes_ready", "nodes_draining"), VERMILION)
+    ready = Line("ready", level(result, "nodes_ready"), GREEN, "--")
+    draw_lines(below, [paid, ready], label="transcode nodes", mark=_peak(result, "nodes_peak"))
+    hours(below, start_hour=result.scenario.horizon.start_hour, horizon_s=result.scenario.horizon.horizon_s)
     return figure
 
 
 @_styled
 def audience(result: RunResult) -> Figure:
-    """Return viewers and egress over the day: to the viewers, and from the origin."""
-    figure, (above, below) = _stacked(
-        "How large is the audience, and how much of it does the origin see?", rows=2, height_in=5.2
-    )
-    _lines(above, [Line("served", day(result, "viewers_served"), BLUE)])
-    above.set_ylabel("viewers")
-    _peak(above, result, "viewers_peak")
-    bits = 8.0 / result.scenario.horizon.tick_s
-    to_viewers, from_origin = day(result, "egress_bytes") * bits, day(result, "origin_egress_bytes") * bits
-    size, unit = next(scale for scale in SCALES["bit/s"] if np.nanmax(to_viewers.mean) >= scale[0] or scale[0] == 1)
-    _lines(
-        below,
-        [
-            Line("to viewers", to_viewers * (1 / size), BLUE),
-            Line("from the origin", from_origin * (1 / size), VERMILION),
-        ],
-        log_if_wide=True,
-    )
-    below.set_ylabel(f"egress, {unit}")
-    _hours(below, result)
+    """Return viewers over the day, and egress to them and from the origin."""
+    horizon = result.scenario.horizon
+    figure, (above, below) = stacked("How many watch, and what must the origin send for them?", heights_in=(1.9, 2.4))
+    served = Line("served", level(result, "viewers_served"), BLUE)
+    draw_lines(above, [served], label="viewers", mark=_peak(result, "viewers_peak"))
+    to_viewers, from_origin = level(result, "egress_bytes"), level(result, "origin_egress_bytes")
+    peak_bps = float(np.nanmax(to_viewers.mean)) * 8.0 / horizon.tick_s
+    size, unit = next((scale for scale in SCALES["bit/s"] if peak_bps >= scale[0]), SCALES["bit/s"][-1])
+    factor = 8.0 / horizon.tick_s / size
+    lines = [
+        Line("to viewers", to_viewers.scaled(factor), BLUE),
+        Line("from the origin", from_origin.scaled(factor), VERMILION),
+    ]
+    draw_lines(below, lines, label=f"egress, {unit}")
+    hours(below, start_hour=horizon.start_hour, horizon_s=horizon.horizon_s)
     return figure
 
 
 @_styled
 def hit_ratios(result: RunResult) -> Figure:
     """Return the hit ratios of segments and playlists over the day."""
-    figure, (axes,) = _stacked("How often does the CDN already hold what is asked for?", rows=1, height_in=2.9)
-    kinds = {"segment": BLUE, "playlist": VERMILION}
+    horizon = result.scenario.horizon
+    figure, (axes,) = stacked("How often does a cluster's cache hold what is asked for?", heights_in=(2.6,))
     lines = [
-        Line(f"{kind}s", ratio_over_day(result, f"{kind}_hits", f"{kind}_requests") * 100.0, colour)
-        for kind, colour in kinds.items()
+        Line("segments", ratio(result, "segment_hits", "segment_requests").scaled(100.0), BLUE),
+        Line("playlists", ratio(result, "playlist_hits", "playlist_requests").scaled(100.0), VERMILION),
     ]
-    _lines(axes, lines)
-    axes.set_ylim(0, 100)
-    _name_ends(axes, lines)
-    axes.set_ylabel("requests served by the cache, %")
-    _hours(axes, result)
+    draw_lines(axes, lines, label="hit ratio, %", top=100.0)
+    hours(axes, start_hour=horizon.start_hour, horizon_s=horizon.horizon_s)
     return figure
 
 
 @_styled
 def cost(result: RunResult) -> Figure:
-    """Return the month's cost: nodes beside delivery, then the nodes apart, each on an axis of its own."""
-    parts = {name: f"{name}_usd_per_month" for name in ("transcode", "ingest", "chat", "egress")}
-    nodes = [parts[name] for name in ("transcode", "ingest", "chat")]
+    """Return a month's cost: all nodes beside delivery, then the nodes alone on an axis of their own."""
     values = result.values.pivot(index="replication", columns="metric", values="value")
-    delivery = _usd(values[parts["egress"]])
-    figure, (above, below) = _stacked("Where does the month's money go?", rows=2, height_in=3.6, shared=False)
-    _bars(
-        above,
-        {"all nodes": _usd(values[nodes].sum(axis=1)), METRICS[parts["egress"]].meaning: delivery},
-        {"all nodes": BLUE},
-    )
-    _bars(
-        below,
-        {METRICS[metric].meaning: _usd(values[metric]) for metric in nodes},
-        dict.fromkeys((METRICS[metric].meaning for metric in nodes), BLUE),
-    )
-    below.set_title("The nodes alone, on their own axis", color=BLUE)
-    for axes in (above, below):
-        axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
+    figure, (above, below) = stacked("Where does a month's money go?", heights_in=(1.2, 1.6), share_x=False)
+    nodes = _usd("all nodes", values[list(NODE_COSTS)].sum(axis=1, skipna=False), BLUE)
+    delivery = _usd(METRICS[DELIVERY_COST].meaning, values[DELIVERY_COST], VERMILION)
+    draw_bars(above, [nodes, delivery])
+    draw_bars(below, [_usd(METRICS[name].meaning, values[name], BLUE) for name in NODE_COSTS])
+    below.set_title("The nodes alone, on an axis of their own", color=BLUE)
     below.set_xlabel("USD per month")
     return figure
 
 
 @_styled
 def full_node(result: RunResult) -> Figure:
-    """Return what stands at how much of its planned capacity on a full node, the binding resource first."""
-    figure, (axes,) = _stacked("What fills a transcode node first?", rows=1, height_in=2.3)
+    """Return how much of its plan each resource has in use on a full node, the binding one first."""
+    figure, (axes,) = stacked("What fills a transcode node first?", heights_in=(2.2,))
     rows = result.summary.set_index("metric")
-    order = sorted(RESOURCES, key=lambda resource: resource != result.binding)
-    bars = {
-        RESOURCE_NAMES[resource]: share(*rows.loc[f"full_node_{resource}", ["mean", "low", "high"]])
-        for resource in order
-    }
-    _bars(axes, bars, {RESOURCE_NAMES[result.binding]: VERMILION}, rest=GREY)
-    axes.set_xlim(0, max(100.0, *(row.high for row in rows.itertuples() if row.unit == "1")))
-    held = interval_text(*rows.loc["broadcasts_per_node", ["mean", "low", "high", "unit"]])[0]
+    bars = []
+    for resource in sorted(RESOURCES, key=lambda resource: resource != result.binding):
+        mean, low, high, unit = rows.loc[f"full_node_{resource}", ["mean", "low", "high", "unit"]]
+        colour = VERMILION if resource == result.binding else GREY
+        text = value_text(mean, low, high, unit)
+        bars.append(Bar(RESOURCE_NAMES[resource], mean * 100, low * 100, high * 100, text, colour))
+    draw_bars(axes, bars)
+    axes.set_xlim(0, max(100.0, axes.get_xlim()[1]))
+    held, _ = interval_text(*rows.loc["broadcasts_per_node", ["mean", "low", "high", "unit"]])
     allowed = result.scenario.platform.transcode.planning_utilisation
-    axes.set_xlabel(f"% of what planning may use ({allowed:.0%} of the node), at {held} a node")
+    axes.set_xlabel(f"% in use of what planning allows ({allowed * 100:g} % of the capacity), with {held} on it")
     return figure
+
+
+PLOTS: dict[str, Plot] = {
+    "fleet": fleet,
+    "full_node": full_node,
+    "cost": cost,
+    "audience": audience,
+    "hit_ratios": hit_ratios,
+}
+"""Every plot, in the order of a report."""
+
+
+def svg(figure: Figure, *, salt: str) -> str:
+    """Return a figure as an SVG document: equal figures and salts give equal text.
+
+    Args:
+        figure: what to draw.
+        salt: makes the identifiers inside; different figures of one page need different ones.
+    """
+    file = io.StringIO()
+    nothing = dict.fromkeys(("Date", "Creator", "Format", "Type"))
+    # Glyphs as paths: a page looks the same on a machine without our font.
+    with matplotlib.rc_context({"svg.hashsalt": salt, "svg.fonttype": "path"}):
+        figure.savefig(file, format="svg", metadata=nothing)
+    return file.getvalue()
+
+
+def _peak(result: RunResult, metric: str) -> Level:
+    row = result.summary.set_index("metric").loc[metric]
+    text = value_text(row["mean"], row["low"], row["high"], row["unit"])
+    return Level(row["mean"], f"highest moment: {text}")
+
+
+def _usd(label: str, values: pd.Series[float], colour: str) -> Bar:
+    mean, low, high = (float(end[0]) for end in interval(values.to_numpy(float)[None, :]))
+    return Bar(label, mean, low, high, value_text(mean, low, high, "USD"), colour)

@@ -1,4 +1,4 @@
-"""Flat records: preallocated columns that components fill and metrics read."""
+"""Flat records: columns that are filled as time passes, and what a finished run hands to its readers."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
+
+from sim.capacity import NodePlan
 
 NOT_YET = float("nan")
 
@@ -65,3 +67,38 @@ class Tally:
         self.service_area_s += self._in_service * (now_s - self._since_s)
         self._since_s = now_s
         self._in_service += by
+
+
+@dataclass(frozen=True)
+class World:
+    """One draw of everything that is uncertain but fixed during a run: coefficients and the CoreMark anchor."""
+
+    values: dict[str, float]
+    anchor_coremark_per_vcpu: float
+
+
+@dataclass(frozen=True)
+class Replication:
+    """The records of one run.
+
+    Attributes:
+        ticks: one row a tick.
+        broadcasts: one row a broadcast, by identity.
+        nodes: one row a transcode node ever ordered.
+        plan: the transcode node of this world; `ingest` the ingest node.
+    """
+
+    replication: int
+    horizon_s: float
+    world: World
+    plan: NodePlan
+    ingest: NodePlan
+    ticks: pd.DataFrame
+    broadcasts: pd.DataFrame
+    nodes: pd.DataFrame
+    tally: Tally
+    in_service_at_end: int
+    waiting_at_end: int
+    held_at_end: int
+    connected_at_end: int
+    nodes_at_end: dict[str, int]

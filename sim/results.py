@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from importlib import metadata
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 import pyarrow as pa
@@ -25,6 +25,9 @@ from scenarios.profile import Profile
 from scenarios.scenario import Scenario
 from sim.format import interval_text
 from sim.metrics import METRICS, summarise
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 FRAMES = ("ticks", "broadcasts", "nodes")
 
@@ -50,7 +53,7 @@ class RunResult:
 
     @cached_property
     def summary(self) -> pd.DataFrame:
-        """Mean and 95 % interval of each metric over replications: component, metric, unit, mean, low, high, …"""
+        """Mean and 95 % interval of each metric over replications, with the columns of `metrics.summarise`."""
         return summarise(self.values)
 
     @property
@@ -69,12 +72,13 @@ class RunResult:
         return list(_rests_on(self.scenario, self.profile))
 
     def table(self) -> pd.DataFrame:
-        """Return the answer as a reader wants it: what, value, 95 % interval, all as text."""
-        rows = [
-            (METRICS[row.metric].meaning, *interval_text(row.mean, row.low, row.high, row.unit))
-            for row in self.summary.itertuples()
-        ]
-        return pd.DataFrame(rows, columns=["what", "value", "95 % interval"])
+        """Return the answer as a reader wants it: what, mean, its 95 % interval, 95 % of days; all as text."""
+        rows = []
+        for row in self.summary.itertuples():
+            value, of_mean = interval_text(row.mean, row.low, row.high, row.unit)
+            _, of_day = interval_text(row.mean, row.day_low, row.day_high, row.unit)
+            rows.append((METRICS[row.metric].meaning, value, of_mean, of_day))
+        return pd.DataFrame(rows, columns=["what", "mean", "95 % interval", "95 % of days"])
 
     def document(self) -> dict[str, Any]:
         """Return the answer as plain data: no time, path or host, so equal runs give equal text."""
@@ -89,6 +93,36 @@ class RunResult:
             "rests_on": self.rests_on(),
             "metrics": rows.to_dict("records"),
         }
+
+    def plot_fleet(self) -> Figure:
+        """Return broadcasts and transcode nodes over the day."""
+        from sim import plots
+
+        return plots.fleet(self)
+
+    def plot_full_node(self) -> Figure:
+        """Return what fills a transcode node first."""
+        from sim import plots
+
+        return plots.full_node(self)
+
+    def plot_cost(self) -> Figure:
+        """Return where a month's money goes."""
+        from sim import plots
+
+        return plots.cost(self)
+
+    def plot_audience(self) -> Figure:
+        """Return viewers and egress over the day."""
+        from sim import plots
+
+        return plots.audience(self)
+
+    def plot_hit_ratios(self) -> Figure:
+        """Return the hit ratios of segments and playlists over the day."""
+        from sim import plots
+
+        return plots.hit_ratios(self)
 
     def write(self, folder: Path) -> Path:
         """Write the result folder, whole or not at all; an older result at the place is replaced.

@@ -11,6 +11,7 @@ import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import singledispatch
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -18,7 +19,7 @@ from scipy import special, stats
 
 from scenarios.law import Constant, DurationLaw, Exponential, Lognormal, Observed, Uniform, Weibull
 
-Floats = npt.NDArray[np.float64]
+Floats = npt.NDArray[np.floating[Any]]
 
 
 def stream(seed: int, replication: int, name: str) -> np.random.Generator:
@@ -107,6 +108,7 @@ def _(spec: Observed) -> Law:
 
     def at_survival(u: Floats) -> Floats:
         index = np.ceil((1.0 - u) * values.size - 1e-12).astype(int) - 1
-        return values[np.clip(index, 0, values.size - 1)]
+        found: Floats = values[np.clip(index, 0, values.size - 1)]
+        return found
 
     return Law(float(values.mean()), survival, at_survival)

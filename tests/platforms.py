@@ -8,7 +8,32 @@ from profiles import LADDER, SOURCE
 
 from scenarios.scenario import Scenario
 
-EVENING = (1.2, 1.1, 1.0, 0.9, 0.8, 0.7, 0.6, 0.6, 0.6, 0.6, 0.6, 0.7, 0.8, 0.9, 0.9, 1.0, 1.1, 1.2, 1.3, 1.3, 1.4, 1.4, 1.3, 1.2)
+EVENING = (
+    1.2,
+    1.1,
+    1.0,
+    0.9,
+    0.8,
+    0.7,
+    0.6,
+    0.6,
+    0.6,
+    0.6,
+    0.6,
+    0.7,
+    0.8,
+    0.9,
+    0.9,
+    1.0,
+    1.1,
+    1.2,
+    1.3,
+    1.3,
+    1.4,
+    1.4,
+    1.3,
+    1.2,
+)
 
 
 def scenario(**changes: Any) -> Scenario:
@@ -53,7 +78,11 @@ def scenario(**changes: Any) -> Scenario:
                 "autoscaler": {"kind": "queue"},
             },
             "cdn": {"clusters": 4},
-            "chat": {"instance": "c6i.4xlarge", "deliveries_per_vcpu_s": 69000.0, "connections_per_node": 100_000},
+            "chat": {
+                "instance": "c6i.4xlarge",
+                "deliveries_per_vcpu_s": 69000.0,
+                "connections_per_node": 100_000,
+            },
         },
         "prices": {"egress": "cloudfront-us"},
         "replications": 3,

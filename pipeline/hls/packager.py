@@ -30,7 +30,8 @@ class Packager:
         self,
         store: StreamStore,
         *,
-        ended: Callable[[BaseException | None], None],
+        failed: Callable[[Exception], None],
+        ended: Callable[[], None],
         after: threading.Event | None = None,
         marks: Marks | None = None,
     ) -> None:
@@ -38,11 +39,12 @@ class Packager:
 
         Args:
             store: where segments are published.
-            ended: called once from the thread after the last segment, with the error that ended it or None.
+            failed: called from the thread with the error that stops it; nothing more is published.
+            ended: called once from the thread after `close`, when nothing more will be published.
             after: waited for before anything is published: the end of an earlier publisher of this stream.
             marks: told about every frame and segment, if given.
         """
-        self._ended, self._after = ended, after
+        self._failed, self._ended, self._after = failed, ended, after
         self._queue: queue.Queue[RungPacket | AudioUnit | None] = queue.Queue(QUEUE_ITEMS)
         unix_offset_s = time.time() - time.monotonic()
         self._rungs = {
@@ -74,18 +76,17 @@ class Packager:
         self._queue.put(None)
 
     def _run(self) -> None:
-        error: BaseException | None = None
+        if self._after is not None:
+            self._after.wait()
         try:
-            if self._after is not None:
-                self._after.wait()
             self._package()
-        except Exception as caught:  # reported through `ended`: a thread has no caller to raise to
-            error = caught
+        except Exception as error:  # handed on: a thread has no caller to raise to
             for rung in self._rungs.values():
                 rung.abandon()
+            self._failed(error)
             while self._queue.get() is not None:  # the rungs' threads must not hang on this queue
                 pass
-        self._ended(error)
+        self._ended()
 
     def _package(self) -> None:
         for item in iter(self._queue.get, None):

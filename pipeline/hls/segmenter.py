@@ -54,13 +54,9 @@ class RungSegmenter:
         dropped_audio: audio frames that had no place beside the video.
     """
 
-    def __init__(
-        self, store: RungStore, *, stream: str, segment_s: float, unix_offset_s: float, marks: Marks
-    ) -> None:
+    def __init__(self, store: RungStore, *, stream: str, segment_s: float, unix_offset_s: float, marks: Marks) -> None:
         self._store, self._stream, self._segment_s, self._marks = store, stream, segment_s, marks
-        self._max_segment_bytes = 2**20 + round(
-            MAX_SEGMENT_FACTOR * store.rung.bitrate_bps / 8 * max(1.0, segment_s)
-        )
+        self._max_segment_bytes = 2**20 + round(MAX_SEGMENT_FACTOR * store.rung.bitrate_bps / 8 * max(1.0, segment_s))
         self._wall = WallClock(unix_offset_s)
         self._muxer: SegmentMuxer | None = None
         self._format: AacFormat | None = None
@@ -147,6 +143,7 @@ class RungSegmenter:
             while self._audio and self._audio[0].pts < packet.pts:
                 self._drop_audio()
             self._open(packet)
+            self._wall.restart()
         self._starts.append(_Start(packet, self._wall.unix_s(packet.pts, packet.arrival_s)))
         self._segment_bytes = 0
 

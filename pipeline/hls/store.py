@@ -84,7 +84,7 @@ class Window:
             limit=self.limit,
             discontinuity_sequence=self.discontinuity_sequence
             + (leaves_list is not None and leaves_list.discontinuity),
-            target_duration_s=max(self.target_duration_s, math.floor(segment.duration_s + 0.5)),
+            target_duration_s=max(self.target_duration_s, _whole_seconds(segment.duration_s)),
             codecs=codecs,
             peak_bps=max(self.peak_bps, segment_bps) if counts else self.peak_bps,
             total_bytes=self.total_bytes + len(segment.data),
@@ -99,7 +99,7 @@ class RungStore:
         self.rung = rung
         self._sequence = 0
         self._broken = False
-        self.window = Window(limit=listed, target_duration_s=max(1, round(segment_s)))
+        self.window = Window(limit=listed, target_duration_s=max(1, _whole_seconds(segment_s)))
 
     def append(
         self,
@@ -133,15 +133,18 @@ class RungStore:
         self._broken = bool(self.window.listed)
 
 
+def _whole_seconds(duration_s: float) -> int:
+    """Round as RFC 8216 means it: halves go up."""
+    return math.floor(duration_s + 0.5)
+
+
 class StreamStore:
     """All rungs of one stream, by name, highest first."""
 
     def __init__(self, name: str, ladder: Ladder, *, listed: int = LISTED_SEGMENTS) -> None:
         self.name = name
         self.ladder = ladder
-        self.rungs = {
-            rung.name: RungStore(rung, segment_s=ladder.segment_s, listed=listed) for rung in ladder.rungs
-        }
+        self.rungs = {rung.name: RungStore(rung, segment_s=ladder.segment_s, listed=listed) for rung in ladder.rungs}
 
     @property
     def playable(self) -> bool:

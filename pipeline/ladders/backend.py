@@ -69,7 +69,7 @@ class RungPacket:
 class LadderCounters:
     """What became of the frames of one session; each field has one writing thread, any may read.
 
-    At the end of a session fed = decoded + dropped + undecodable, unless a thread failed.
+    At the end of a session fed = decoded + dropped + undecodable + out_of_order, unless a thread failed.
     """
 
     fed: int = 0
@@ -78,8 +78,10 @@ class LadderCounters:
     """Packets refused: before the first keyframe, or in overload up to the next keyframe."""
     undecodable: int = 0
     """Packets of which the decoder made no frame."""
+    out_of_order: int = 0
+    """Frames whose pts is not after that of the frame shown before them."""
     decoded: int = 0
-    """Frames that left the decoder."""
+    """Frames that left the decoder and went on to the rungs."""
     encoded: dict[str, int] = field(default_factory=dict)
     """Packets emitted, by rung."""
 

@@ -22,9 +22,7 @@ PROBE_WIDTH, PROBE_HEIGHT = 320, 192
 PROBE_FRAMES = 2
 PACKAGES = {"av": "PyAV", "aiohttp": "aiohttp"}
 
-_NO_DRIVER = (
-    "no NVIDIA driver in this machine or container; install it, or start the container with GPU access"
-)
+_NO_DRIVER = "no NVIDIA driver in this machine or container; install it, or start the container with GPU access"
 _NO_VIDEO = (
     "no NVIDIA driver here, or the container was given it without its video part; "
     "start it with NVIDIA_DRIVER_CAPABILITIES=compute,utility,video"
@@ -126,14 +124,14 @@ def _explain_x264(lines: Sequence[str], error: Exception) -> str:
     return f"libx264 could not be opened: {type(error).__name__} {error}; FFmpeg logged: {said}"
 
 
-def _probe(
-    encoder: str, options: dict[str, str], explain: Callable[[Sequence[str], Exception], str]
-) -> EncoderProbe:
+def _probe(encoder: str, options: dict[str, str], explain: Callable[[Sequence[str], Exception], str]) -> EncoderProbe:
     import av.error
     import av.logging
 
-    level = av.logging.get_level()
-    av.logging.set_level(av.logging.ERROR)  # without it FFmpeg's lines, and with them the reason, are lost
+    level, skips = av.logging.get_level(), av.logging.get_skip_repeated()
+    # Without a level FFmpeg's lines, and with them the reason, are lost; and a second probe would log nothing new.
+    av.logging.set_level(av.logging.ERROR)
+    av.logging.set_skip_repeated(False)
     try:
         with av.logging.Capture(local=True) as captured:
             try:
@@ -142,6 +140,7 @@ def _probe(
                 return EncoderProbe(encoder, reason=explain([line for _, _, line in captured], error))
     finally:
         av.logging.set_level(level)
+        av.logging.set_skip_repeated(skips)
     return EncoderProbe(encoder, detail=_version(data))
 
 

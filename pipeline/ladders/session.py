@@ -99,9 +99,7 @@ class ThreadedSession:
         return not any(thread.is_alive() for thread in self._threads)
 
     def _thread(self, what: str, work: Callable[..., None], *args: Rung) -> threading.Thread:
-        return threading.Thread(
-            target=self._guard, args=(work, *args), name=f"{self._stream}/{what}", daemon=True
-        )
+        return threading.Thread(target=self._guard, args=(work, *args), name=f"{self._stream}/{what}", daemon=True)
 
     def _guard(self, work: Callable[..., None], *args: Rung) -> None:
         """Run one thread's work; the first error stops the others, the last thread out reports it."""
@@ -137,12 +135,15 @@ class ThreadedSession:
         decoder.undecodable.clear()
 
     def _fan_out(self, decoded: DecodedFrame) -> None:
-        picture, source = decoded.picture, decoded.source
+        picture, source, pts = decoded.picture, decoded.source, decoded.source.pts
+        if self._last_pts is not None and pts <= self._last_pts:
+            self.counters.out_of_order += 1
+            self._marks.dropped(DroppedMark(self._stream, source.index))
+            return
+        self._last_pts = pts
         self.counters.decoded += 1
         self._marks.decoded(DecodedMark(self._stream, source.index, decoded.cpu_s, time.monotonic()))
-        pts = source.pts if self._last_pts is None else max(source.pts, self._last_pts + 1)
         starts_segment = self._schedule.starts_segment(pts, source.epoch)
-        self._last_pts = pts
         # Everything is set here, before the fan-out: rungs of the source's size share this very object. The
         # decoder leaves the publisher's picture type in place, and x264 would obey it.
         picture.pts, picture.time_base = pts, TIME_BASE
@@ -187,9 +188,7 @@ class ThreadedSession:
 
 def _rung_packet(rung: str, packet: av.Packet, timed: _Timed) -> RungPacket:
     if packet.is_keyframe != timed.starts_segment:
-        raise RuntimeError(
-            f"rung {rung!r}: frame {timed.source.index} is a keyframe exactly when it should not be"
-        )
+        raise RuntimeError(f"rung {rung!r}: frame {timed.source.index} is a keyframe exactly when it should not be")
     return RungPacket(
         rung=rung,
         pts=packet.pts,

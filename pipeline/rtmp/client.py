@@ -18,6 +18,8 @@ from pipeline.rtmp.messages import AUDIO_CHUNK_STREAM, VIDEO_CHUNK_STREAM, Comma
 CHUNK_BYTES = 65536
 """Larger than nearly every frame, so that most messages are one header and one copy."""
 _READ_BYTES = 65536
+_GOODBYE_S = 5.0
+"""How long the server may take to hang up after the last frame."""
 _VERSION = "FMLE/3.0 (compatible; Headroom)"
 _COMMAND_TYPES = (MessageType.COMMAND_AMF0, MessageType.COMMAND_AMF3)
 
@@ -81,18 +83,28 @@ class Publisher:
         await self._send_media(AUDIO_CHUNK_STREAM, MessageType.AUDIO, timestamp_ms, tag_body)
 
     async def close(self) -> None:
-        """Unpublish and close the connection; on one that is broken already, only free it."""
+        """Unpublish, let the server take what is under way, and close; a broken connection is only freed."""
+        # A connection that broke is closed too, and that is all that is asked: hence the two suppressions.
         if self._listener is not None and not self._listener.done():
-            self._send_command("FCUnpublish", None, self._key)
-            self._send_command("deleteStream", None, self._stream_id)
+            with contextlib.suppress(OSError):
+                await self._say_goodbye(self._listener)
         self._writer.close()
-        with contextlib.suppress(
-            OSError
-        ):  # a connection that broke is closed too, which is all that is asked
+        with contextlib.suppress(OSError):
             await self._writer.wait_closed()
         if self._listener is not None:
             self._listener.cancel()
             await asyncio.wait([self._listener])
+
+    async def _say_goodbye(self, listener: asyncio.Task[NoReturn]) -> None:
+        """End the publish and read on until the server hangs up.
+
+        Closing over answers that nobody has read would reset the connection and lose the last frames.
+        """
+        self._send_command("FCUnpublish", None, self._key)
+        self._send_command("deleteStream", None, self._stream_id)
+        if self._writer.can_write_eof():
+            self._writer.write_eof()
+        await asyncio.wait([listener], timeout=_GOODBYE_S)
 
     async def _shake_hands(self) -> None:
         handshake = ClientHandshake()
@@ -162,9 +174,7 @@ class Publisher:
         message = messages.command(name, transaction, *arguments, stream_id=self._stream_id)
         self._writer.write(self._chunks_out.write(message))
 
-    async def _send_media(
-        self, chunk_stream: int, type_id: MessageType, timestamp_ms: int, body: bytes
-    ) -> None:
+    async def _send_media(self, chunk_stream: int, type_id: MessageType, timestamp_ms: int, body: bytes) -> None:
         if self._listener is not None and self._listener.done():
             await self._listener
         message = RtmpMessage(chunk_stream, type_id, self._stream_id, timestamp_ms, body)

@@ -53,9 +53,7 @@ class StreamKeys:
         except (OSError, UnicodeDecodeError) as error:
             reason = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
             hint = "write one line `NAME SHA256HEX` for each stream"
-            raise ScenarioError(
-                [Problem(str(path), None, None, "", f"cannot be read: {reason}", hint)]
-            ) from None
+            raise ScenarioError([Problem(str(path), None, None, "", f"cannot be read: {reason}", hint)]) from None
         digests: dict[str, bytes] = {}
         problems = []
         for number, line in enumerate(lines, start=1):

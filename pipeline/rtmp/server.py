@@ -195,17 +195,15 @@ class RtmpServer:
         except Exception as error:
             # Fail closed. The error's text may quote the key, so only its type and its frames are logged.
             frames = "".join(traceback.format_tb(error.__traceback__))
-            log.error(
-                "the authoriser failed with %s; refused %s\n%s", type(error).__name__, connection.peer, frames
-            )
+            log.error("the authoriser failed with %s; refused %s\n%s", type(error).__name__, connection.peer, frames)
             raise PublishRefused("the publish could not be authorised") from None
 
     def _check_deadlines(self) -> None:
+        loop = asyncio.get_running_loop()
+        self._watch = loop.call_later(self.deadlines.check_every_s, self._check_deadlines)
         now_s = time.monotonic()
         for connection in list(self._connections):
             connection.check_deadlines(now_s)
-        loop = asyncio.get_running_loop()
-        self._watch = loop.call_later(self.deadlines.check_every_s, self._check_deadlines)
 
     def _not_ready(self, error: OSError) -> NotReady:
         place = f"port {self._asked_port} on {self._host}"

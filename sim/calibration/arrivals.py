@@ -108,17 +108,13 @@ class Arrivals:
 
 def arrivals_of(bundle: Bundle, run: int) -> Arrivals:
     """Return arrivals and configuration of one run; no other column of the bundle is read."""
-    frames = bundle.frames.loc[
-        bundle.frames["run"] == run, ["stream", "frame", "arrival_s", "pts_s", "is_keyframe"]
-    ]
+    frames = bundle.frames.loc[bundle.frames["run"] == run, ["stream", "frame", "arrival_s", "pts_s", "is_keyframe"]]
     frames = frames.dropna(subset=["arrival_s", "pts_s"])
     if frames.empty:
         raise CalibrationError(f"{bundle.folder}: no frame of run {run} arrived; there is nothing to replay")
     numbers = sorted(frames["stream"].unique().tolist())
     streams = tuple(_stream(number, frames[frames["stream"] == number]) for number in numbers)
-    return Arrivals(
-        streams, bundle.source, bundle.ladder, bundle.meta.machine.cores, bundle.meta.warm_up_segments
-    )
+    return Arrivals(streams, bundle.source, bundle.ladder, bundle.meta.machine.cores, bundle.meta.warm_up_segments)
 
 
 def _stream(number: int, frames: pd.DataFrame) -> StreamArrivals:
@@ -133,11 +129,15 @@ def _stream(number: int, frames: pd.DataFrame) -> StreamArrivals:
 
 
 def replicated(pattern: Arrivals, streams: int, *, stagger_s: float) -> Arrivals:
-    """Return a load that was not run: copies of the pattern's first stream, each `stagger_s` later."""
-    first = pattern.streams[0]
-    return dataclasses.replace(
-        pattern, streams=tuple(first.copy(i, later_s=i * stagger_s) for i in range(streams))
-    )
+    """Return a load that was not run: copies of the pattern's first stream, each started `stagger_s` later.
+
+    A start is taken modulo the segment length. That keeps the phases in which the streams' keyframes fall, and
+    the time in which all of them are live does not shrink as their number grows.
+    """
+    segment_s, first = pattern.ladder.segment_s, pattern.streams[0]
+    starts_s = [math.fmod(number * stagger_s, segment_s) for number in range(streams)]
+    copies = tuple(first.copy(number, later_s=start_s) for number, start_s in enumerate(starts_s))
+    return dataclasses.replace(pattern, streams=copies)
 
 
 def stagger_s(loads: Sequence[Arrivals]) -> float:

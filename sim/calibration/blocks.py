@@ -71,9 +71,7 @@ def _rung_parts(bundle: Bundle) -> Iterator[pd.DataFrame]:
     labels = rungs["rung"].map({rung.name: rung.label for rung in bundle.ladder.rungs})
     if labels.isna().any():
         stray = rungs.loc[labels.isna(), "rung"].iloc[0]
-        raise CalibrationError(
-            f"{bundle.folder}: rung {stray!r} is not in the bundle's ladder; measure again"
-        )
+        raise CalibrationError(f"{bundle.folder}: rung {stray!r} is not in the bundle's ladder; measure again")
     for label, rows in rungs.groupby(labels):
         for stage in RUNG_STAGES:
             measured = rows.dropna(subset=[f"{stage}_cpu_s"])

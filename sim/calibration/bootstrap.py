@@ -65,12 +65,8 @@ def joint_draws(
     in_time = [key for key in rows.columns if "cpu_s_per_frame" in key or key == "segment_publish_s"]
     rows[in_time] = rows[in_time].mul(slow, axis=0)
     holding = _holding(rates, evidence)
-    rows["ingest_cpu_s_per_stream_s"] = _run_rate(
-        best["ingest_cpu_s_per_stream_s"], holding["ingest"], slow, rng
-    )
-    rows["other_cpu_s_per_stream_s"] = _run_rate(
-        best["other_cpu_s_per_stream_s"], holding["other"], slow, rng
-    )
+    rows["ingest_cpu_s_per_stream_s"] = _run_rate(best["ingest_cpu_s_per_stream_s"], holding["ingest"], slow, rng)
+    rows["other_cpu_s_per_stream_s"] = _run_rate(best["other_cpu_s_per_stream_s"], holding["other"], slow, rng)
     growth = (1.0 + float(top["cpu"].mean() / base["cpu"].mean() - 1.0)) * slow_top / slow - 1.0
     rows["cpu_growth_at_capacity"] = np.maximum(growth, 0.0)
     rows["usable_core_fraction"] = _cores_in_use(evidence, rates, slow_top, rng)
@@ -104,9 +100,7 @@ def _run_rate(best: float, over_runs: pd.Series[float], slow: Floats, rng: np.ra
     return np.maximum(best * slow + spread * rng.standard_normal(slow.size), 0.0)
 
 
-def _cores_in_use(
-    evidence: Evidence, rates: pd.DataFrame, slow_top: Floats, rng: np.random.Generator
-) -> Floats:
+def _cores_in_use(evidence: Evidence, rates: pd.DataFrame, slow_top: Floats, rng: np.random.Generator) -> Floats:
     """Return draws of the share of all cores in use at the knee.
 
     The largest load that holds is seen to be below the knee, the next one above it. So the share at the

@@ -105,9 +105,7 @@ def readable(metrics: pd.DataFrame) -> pd.DataFrame:
         unit, scale = ("ms", 1e3) if row["unit"] == "s" else (row["unit"], 1.0)
         figures = [_number(row[name] * scale) for name in ("measured", "predicted", *NULL_MODELS)]
         relative = row["metric"] == "n_max" or FIGURES[row["metric"]].relative
-        errors = [
-            _percent(row[name]) if relative else _number(row[name]) for name in ("error", "noise_floor")
-        ]
+        errors = [_percent(row[name]) if relative else _number(row[name]) for name in ("error", "noise_floor")]
         load = "" if pd.isna(row["load"]) else str(row["load"])
         rows.append((load, row["band"], row["metric"], unit, *figures[:2], *errors, *figures[2:]))
     titles = ["N", "of N_max", "figure", "unit", "measured", "predicted", "error", "noise floor"]

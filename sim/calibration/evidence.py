@@ -10,13 +10,20 @@ from pathlib import Path
 import pandas as pd
 
 from scenarios.errors import CalibrationError
+from scenarios.machine import MachineFacts
 from sim.calibration.tables import Bundle, read_bundle, valid_runs
 
 BASE_STREAMS = 1
 """The load at which costs per frame are taken; their growth is measured against it."""
 
+
+def hardware(machine: MachineFacts) -> tuple[object, ...]:
+    """Return what makes two measurements be of one machine; not what another start of its system may change."""
+    return machine.cpu_model, machine.cores, machine.architecture, machine.product_name, machine.gpus
+
+
 ALIKE: dict[str, Callable[[Bundle], object]] = {
-    "machine": lambda bundle: bundle.meta.machine,
+    "machine": lambda bundle: hardware(bundle.meta.machine),
     "encoder": lambda bundle: bundle.meta.encoder,
     "ladder": lambda bundle: bundle.ladder,
     "source": lambda bundle: bundle.source,
@@ -91,6 +98,11 @@ def judge_loads(bundle: Bundle) -> tuple[int, int | None]:
     """
     holds = holding_loads(bundle.runs)
     loads = list(holds)
+    if holds.get(BASE_STREAMS) is False:
+        raise CalibrationError(
+            f"{bundle.folder}: no load holds: the backlog grows with one stream already; measure a smaller "
+            "ladder or a faster preset, or a machine with more cores"
+        )
     if len(loads) < 2:
         raise CalibrationError(
             f"{bundle.folder}: only one load was measured (N = {loads[0]}); a fit needs the cost of one "
@@ -100,11 +112,6 @@ def judge_loads(bundle: Bundle) -> tuple[int, int | None]:
         raise CalibrationError(
             f"{bundle.folder}: no run of one stream, the smallest load is N = {loads[0]}; "
             "costs per frame are taken at N = 1, measure that too"
-        )
-    if not holds[BASE_STREAMS]:
-        raise CalibrationError(
-            f"{bundle.folder}: no load holds: the backlog grows with one stream already; measure a smaller "
-            "ladder or a faster preset, or a machine with more cores"
         )
     failing = [streams for streams in loads if not holds[streams]]
     if not failing:

@@ -112,17 +112,11 @@ def _remarks(evidence: Evidence, rates: pd.DataFrame) -> dict[str, str]:
     holding = rates[rates["streams"] <= evidence.capacity_streams]
     knee = f"N = {evidence.capacity_streams} holds"
     above = evidence.overloaded_streams
-    widened = (
-        f"interval × {CONTENDED_WIDENING:g}: other load disturbed the measurement"
-        if evidence.contended
-        else ""
-    )
+    widened = f"interval × {CONTENDED_WIDENING:g}: other load disturbed the measurement" if evidence.contended else ""
     remarks = {
         "cpu_growth_at_capacity": f"measured {growth:+.3f}, set to 0" if growth < 0 else "",
         "other_cpu_s_per_stream_s": f"measured {other:+.5f}, set to 0" if other < 0 else "",
-        "usable_core_fraction": f"{knee}, N = {above} does not"
-        if above
-        else f"{knee}, nothing larger was run",
+        "usable_core_fraction": f"{knee}, N = {above} does not" if above else f"{knee}, nothing larger was run",
         "rss_bytes_per_stream": memory_slope(holding if len(holding) > 1 else rates)[2],
     }
     return {name: "; ".join(filter(None, (remarks.get(name, ""), widened))) for name in COEFFICIENTS}

@@ -1,10 +1,11 @@
 """A SimPy model of one node, frame by frame: threads with queues, competing for cores.
 
-One event-loop thread receives for all streams. Each stream has a decoding thread, and one thread per rung
-that scales, encodes and muxes. A thread does one frame after the other; to run it needs a core, and cores
-are given in the order asked. An arrival is known when the frame was complete, so receiving costs a core but
-delays no frame of its own. Not modelled: time slices and the operating system's priorities, Python's global
-lock, other processes.
+One event-loop thread receives for all streams. Each stream has a decoding thread, one thread per rung that
+scales and encodes, and a packaging thread that muxes all rungs. A thread does one thing after the other, and
+for each it needs a core (`_Cores`). A rung's queue is short, and the decoder waits when it is full. An arrival
+is the moment its frame was complete, so receiving costs a core but delays no frame of its own. Not modelled:
+preemption within a job, Python's global lock, other processes, and the dropping of frames once seconds of them
+wait.
 """
 
 from __future__ import annotations
@@ -20,6 +21,8 @@ import simpy
 from sim.calibration.arrivals import Arrivals
 from sim.calibration.service import StreamService
 
+RUNG_QUEUE_FRAMES = 4
+"""Decoded frames that may wait for a rung before the decoder waits: as the pipeline is built."""
 Process = Generator[simpy.Event, Any, None]
 
 
@@ -69,19 +72,51 @@ def run_node(arrivals: Arrivals, services: Sequence[StreamService]) -> NodeRecor
     )
 
 
+class _Thread:
+    """What a scheduler knows of a thread: the CPU it has had, in virtual time."""
+
+    def __init__(self) -> None:
+        self.served_s = 0.0
+
+
+class _Cores:
+    """Cores given by start-time fair queueing (Goyal, Vin & Cheng 1996), as an operating system's scheduler does.
+
+    A thread that has had less CPU comes first; one that slept starts level with the others. In plain arrival
+    order a thread of many short jobs, such as the packager, would get one turn for each turn of an encoder and
+    become the bottleneck of a busy node, which no real scheduler makes it.
+    """
+
+    def __init__(self, env: simpy.Environment, count: int) -> None:
+        self._env, self._cores, self._now_served_s = env, simpy.PriorityResource(env, capacity=count), 0.0
+
+    def run(self, thread: _Thread, service_s: float) -> Process:
+        """Process: wait for a core and hold it for one job of the thread."""
+        start_s = max(thread.served_s, self._now_served_s)
+        with self._cores.request(priority=round(start_s * 1e9)) as core:
+            yield core
+            self._now_served_s = max(self._now_served_s, start_s)
+            thread.served_s = start_s + service_s
+            yield self._env.timeout(service_s)
+
+
 class _Node:
     def __init__(self, env: simpy.Environment, arrivals: Arrivals, services: Sequence[StreamService]) -> None:
         self.frames: list[FrameRecord] = []
         self.segments: list[SegmentRecord] = []
         self._env, self._arrivals, self._services = env, arrivals, services
-        self._cores = simpy.Resource(env, capacity=arrivals.cores)
+        self._cores = _Cores(env, arrivals.cores)
         self._event_loop = simpy.Store(env)
         self._decoders = [simpy.Store(env) for _ in services]
-        self._rungs = [{name: simpy.Store(env) for name in service.rungs} for service in services]
+        self._rungs = [
+            {name: simpy.Store(env, capacity=RUNG_QUEUE_FRAMES) for name in service.rungs} for service in services
+        ]
+        self._packagers = [simpy.Store(env) for _ in services]
         env.process(self._arrive())
         env.process(self._receive())
         for position, service in enumerate(services):
             env.process(self._decode(position, service))
+            env.process(self._package(position, service))
             for name in service.rungs:
                 env.process(self._encode(position, service, name))
 
@@ -92,44 +127,41 @@ class _Node:
             self._decoders[position].put(index)
 
     def _receive(self) -> Process:
+        thread = _Thread()
         while True:
             position = yield self._event_loop.get()
-            with self._cores.request() as core:
-                yield core
-                yield self._env.timeout(self._services[position].receive_s)
+            yield from self._cores.run(thread, self._services[position].receive_s)
 
     def _decode(self, position: int, service: StreamService) -> Process:
+        thread = _Thread()
         while True:
             index = yield self._decoders[position].get()
-            with self._cores.request() as core:
-                yield core
-                yield self._env.timeout(float(service.decode_s[index]))
+            yield from self._cores.run(thread, float(service.decode_s[index]))
             for name, rung in service.rungs.items():
                 if rung.kept[index]:
-                    self._rungs[position][name].put(index)
+                    yield self._rungs[position][name].put(index)
 
     def _encode(self, position: int, service: StreamService, name: str) -> Process:
-        rung, stream = service.rungs[name], self._arrivals.streams[position]
-        opened, open_segment = 0, int(service.segments[0])
+        rung, thread = service.rungs[name], _Thread()
         while True:
             index = yield self._rungs[position][name].get()
-            with self._cores.request() as core:
-                yield core
-                yield self._env.timeout(float(rung.picture_s[index]))
-                encoded_s = self._env.now
-                yield self._env.timeout(rung.mux_s)
-            arrival_s = float(stream.arrival_s[index])
-            self.frames.append(
-                FrameRecord(
-                    stream.number, name, int(stream.frame[index]), arrival_s, encoded_s, self._env.now
-                )
-            )
-            if service.segments[index] != open_segment:
-                first_s = float(stream.arrival_s[opened])
-                self.segments.append(
-                    SegmentRecord(stream.number, name, open_segment, first_s, arrival_s, self._env.now)
-                )
-                opened, open_segment = index, int(service.segments[index])
+            yield from self._cores.run(thread, float(rung.picture_s[index]))
+            self._packagers[position].put((name, index, self._env.now))
+
+    def _package(self, position: int, service: StreamService) -> Process:
+        stream, thread = self._arrivals.streams[position], _Thread()
+        opened = dict.fromkeys(service.rungs, 0)
+        while True:
+            name, index, encoded_s = yield self._packagers[position].get()
+            yield from self._cores.run(thread, service.rungs[name].mux_s)
+            now_s, arrival_s = self._env.now, float(stream.arrival_s[index])
+            frame = int(stream.frame[index])
+            self.frames.append(FrameRecord(stream.number, name, frame, arrival_s, encoded_s, now_s))
+            segment, first = int(service.segments[opened[name]]), opened[name]
+            if service.segments[index] != segment:
+                first_s = float(stream.arrival_s[first])
+                self.segments.append(SegmentRecord(stream.number, name, segment, first_s, arrival_s, now_s))
+                opened[name] = index
 
 
 def _in_order(arrivals: Arrivals) -> Iterator[tuple[float, int, int]]:

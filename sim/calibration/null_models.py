@@ -43,9 +43,7 @@ class NullModels:
 
     def wait_s(self, streams: int) -> float:
         """Return the mean wait of M/D/c: Poisson frames, each on one core for all its stages."""
-        return deterministic_wait_s(
-            streams * self.source.fps, self.cpu_s_per_stream_s / self.source.fps, self.cores
-        )
+        return deterministic_wait_s(streams * self.source.fps, self.cpu_s_per_stream_s / self.source.fps, self.cores)
 
     def of(self, metric: str, streams: int) -> dict[str, float]:
         """Return what each null model says of a figure at a load, by its name."""

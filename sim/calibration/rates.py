@@ -8,6 +8,7 @@ import pandas as pd
 from scenarios.errors import CalibrationError
 from sim.calibration.ratios import stages_per_stream_s
 from sim.calibration.tables import Bundle
+from sim.sampling import Floats
 
 NEEDED = ("wall_s", "media_s", "server_cpu_s", "ingest_cpu_s", "rss_bytes")
 
@@ -26,9 +27,7 @@ def run_rates(bundle: Bundle, sums: pd.DataFrame) -> pd.DataFrame:
     for name in NEEDED:
         lacking = runs.index[~(runs[name] > 0)]
         if len(lacking):
-            raise CalibrationError(
-                f"{bundle.folder}: run {lacking[0]} has no {name}; it was cut short, measure again"
-            )
+            raise CalibrationError(f"{bundle.folder}: run {lacking[0]} has no {name}; it was cut short, measure again")
     by_run = sums.groupby("run").sum()
     rates = pd.DataFrame(
         {
@@ -65,14 +64,14 @@ def memory_slope(rates: pd.DataFrame) -> tuple[float, float, str]:
     return slope, float(np.sqrt((residuals**2).sum() / degrees / spread)), ""
 
 
-def startup_by_stream(bundle: Bundle, runs: pd.DataFrame) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
+def startup_by_stream(bundle: Bundle, runs: pd.DataFrame) -> Floats:
     """Return, for each stream, the time from its accepted publish to its first segment on every rung.
 
     Raises:
         CalibrationError: no stream has both moments.
     """
     streams = bundle.streams[bundle.streams["run"].isin(runs["run"])]
-    startup = (streams["first_segment_s"] - streams["publish_accepted_s"]).dropna().to_numpy(float)
+    startup: Floats = (streams["first_segment_s"] - streams["publish_accepted_s"]).dropna().to_numpy(float)
     if not startup.size:
         raise CalibrationError(
             f"{bundle.folder}: no stream of a run that holds reached its first segment; measure longer"

@@ -8,6 +8,14 @@ import pandas as pd
 from sim.calibration.blocks import RUNG_STAGES, column_name
 from sim.calibration.tables import Bundle
 
+MEANS = {
+    "decode": "decode_cpu_s_per_frame",
+    "scale": "scale_cpu_s_per_frame",
+    "encode": "encode_cpu_s_per_frame",
+    "mux": "mux_cpu_s_per_frame",
+}
+"""Stage → coefficient that is its mean over frames."""
+
 
 def frame_coefficients(sums: pd.DataFrame, bundle: Bundle) -> pd.DataFrame:
     """Return every coefficient that is a ratio of block sums, one row for each row of sums, columns by key.
@@ -15,11 +23,15 @@ def frame_coefficients(sums: pd.DataFrame, bundle: Bundle) -> pd.DataFrame:
     A resample without a keyframe has no keyframe factor: NaN.
     """
     values: dict[str, pd.Series[float]] = {}
-    _add_picture(values, sums, "decode", bundle.source.label)
+    source = bundle.source.label
+    values[f"{MEANS['decode']} {source}"] = mean_per_frame(sums, "decode", source)
+    values[f"decode_cpu_cv {source}"] = _variation(sums, "decode", source)
+    values[f"decode_keyframe_factor {source}"] = _keyframe_factor(sums, "decode", source)
     for label in sorted({rung.label for rung in bundle.ladder.rungs}):
         for stage in RUNG_STAGES:
-            values[f"{stage}_cpu_s_per_frame {label}"] = mean_per_frame(sums, stage, label)
-        _add_picture(values, sums, "picture", label)
+            values[f"{MEANS[stage]} {label}"] = mean_per_frame(sums, stage, label)
+        values[f"encode_cpu_cv {label}"] = _variation(sums, "picture", label)
+        values[f"encode_keyframe_factor {label}"] = _keyframe_factor(sums, "picture", label)
     values["segment_publish_s"] = mean_per_frame(sums, "publish", "")
     return pd.DataFrame(values)
 
@@ -39,9 +51,7 @@ def stream_spread(sums: pd.DataFrame) -> float:
 
     Pooled over runs of several streams, each relative to its own mean; 0 where no run had several.
     """
-    cost = sum(
-        sums[name] for name in sums.columns if name.startswith(("decode sum", "picture sum", "mux sum"))
-    )
+    cost = sum(sums[name] for name in sums.columns if name.startswith(("decode sum", "picture sum", "mux sum")))
     frames = next(sums[name] for name in sums.columns if name.startswith("decode count"))
     totals = pd.DataFrame({"cost": cost, "frames": frames}).groupby(["run", "stream"]).sum()
     per_frame = totals["cost"] / totals["frames"]
@@ -50,21 +60,22 @@ def stream_spread(sums: pd.DataFrame) -> float:
     return float(np.sqrt(((relative - 1.0) ** 2).sum() / degrees)) if degrees else 0.0
 
 
-def _add_picture(values: dict[str, pd.Series[float]], sums: pd.DataFrame, quantity: str, label: str) -> None:
-    def of(statistic: str) -> pd.Series[float]:
-        return sums[column_name(quantity, statistic, label)]
-
-    stage = "decode" if quantity == "decode" else "encode"
-    mean = of("sum") / of("count")
-    if quantity == "decode":
-        values[f"decode_cpu_s_per_frame {label}"] = mean
-    other_mean = of("other_sum") / of("others")
-    variance = (of("other_squares") / of("others") - other_mean**2).clip(lower=0.0)
-    values[f"{stage}_cpu_cv {label}"] = variance**0.5 / other_mean
-    values[f"{stage}_keyframe_factor {label}"] = of("key_sum") / of("keys").where(of("keys") > 0) / mean
-
-
 def mean_per_frame(sums: pd.DataFrame, quantity: str, label: str) -> pd.Series[float]:
     """Return a stage's mean over frames, one for each row of sums."""
     total: pd.Series[float] = sums[column_name(quantity, "sum", label)]
     return total / sums[column_name(quantity, "count", label)]
+
+
+def _variation(sums: pd.DataFrame, quantity: str, label: str) -> pd.Series[float]:
+    """Return the coefficient of variation over the frames that are no keyframes."""
+    frames, total, squares = (
+        sums[column_name(quantity, statistic, label)] for statistic in ("others", "other_sum", "other_squares")
+    )
+    mean = total / frames
+    return (squares / frames - mean**2).clip(lower=0.0) ** 0.5 / mean
+
+
+def _keyframe_factor(sums: pd.DataFrame, quantity: str, label: str) -> pd.Series[float]:
+    """Return the mean keyframe ÷ the mean frame; NaN where there was no keyframe."""
+    keys, total = (sums[column_name(quantity, statistic, label)] for statistic in ("keys", "key_sum"))
+    return total / keys.where(keys > 0) / mean_per_frame(sums, quantity, label)

@@ -21,6 +21,7 @@ from sim.calibration.comparison import (
     readable,
     segment_rows,
 )
+from sim.calibration.evidence import hardware
 from sim.calibration.null_models import NullModels
 from sim.calibration.outcome import measured, predicted
 from sim.calibration.tables import Bundle, read_bundle, valid_runs
@@ -92,9 +93,7 @@ def replay(folder: Path, profile: Profile, *, seed: int = 1) -> ReplayResult:
     values = profile.middle()
     arrivals = {run: arrivals_of(bundle, run) for run in repeat}
     seen = {run: measured(bundle, run) for run in arrivals}
-    foreseen = {
-        run: predicted(load, profile, values, seed=seed + repeat[run]) for run, load in arrivals.items()
-    }
+    foreseen = {run: predicted(load, profile, values, seed=seed + repeat[run]) for run, load in arrivals.items()}
     loads = {run: len(load.streams) for run, load in arrivals.items()}
     single = [seen[run] for run, streams in loads.items() if streams == 1]
     nulls = NullModels(values, bundle.source, bundle.ladder, bundle.meta.machine.cores, single)
@@ -158,15 +157,13 @@ def _load_holds(
 def _notes(bundle: Bundle, profile: Profile, metrics: pd.DataFrame, *, in_sample: bool) -> list[str]:
     notes = []
     if in_sample:
-        notes.append(
-            "in-sample: the profile was fitted to this bundle, so these errors say how well it fits, no more"
-        )
+        notes.append("in-sample: the profile was fitted to this bundle, so these errors say how well it fits, no more")
     if metrics["noise_floor"].isna().all():
         notes.append("noise floor: not measured: one repeat of every load")
     n_max = metrics.loc[metrics["metric"] == "n_max", "measured"]
     if n_max.isna().all():
         notes.append("N_max was not measured: no load held below one that did not")
-    if bundle.meta.machine != profile.machine:
+    if hardware(bundle.meta.machine) != hardware(profile.machine):
         notes.append(
             f"the profile is of another machine ({profile.machine.cpu_model}, {profile.machine.cores} cores) "
             f"than the bundle ({bundle.meta.machine.cpu_model}, {bundle.meta.machine.cores} cores)"

@@ -66,16 +66,14 @@ def service_times(
     """Return the service times of every frame of every stream.
 
     A time is the profile's mean of its kind (keyframes apart), times the growth with load, times lognormal
-    noise of the profile's coefficient of variation. The CPU that no stage accounts for is spread evenly over
-    the threads that work on a frame, as it is spent around the stages. A stream's numbers depend on `seed`
-    and its position alone, so another load draws the same ones again.
+    noise of the profile's coefficient of variation. The CPU that no stage accounts for is spent around the
+    stages, so it is spread evenly over the jobs of a frame: decoding, and encoding and muxing for each rung.
+    A stream's numbers depend on `seed` and its position alone, so another load draws the same ones again.
 
     Raises:
         CalibrationError: the profile lacks the source or a rung, or its keyframes contradict the arrivals.
     """
-    growth = load_growth(
-        values, streams=len(arrivals.streams), capacity_streams=profile.measured.capacity_streams
-    )
+    growth = load_growth(values, streams=len(arrivals.streams), capacity_streams=profile.measured.capacity_streams)
     grown = {key: value * growth if "cpu_s_per" in key else value for key, value in values.items()}
     drawing = _Drawing(arrivals, profile, grown, seed)
     return tuple(drawing.of_stream(position) for position in range(len(arrivals.streams)))
@@ -93,7 +91,7 @@ class _Drawing:
     def of_stream(self, position: int) -> StreamService:
         stream, source, ladder = self.arrivals.streams[position], self.arrivals.source, self.arrivals.ladder
         segments = stream.segments(ladder.segment_s)
-        other_s = self.values["other_cpu_s_per_stream_s"] / source.fps / (1 + len(ladder.rungs))
+        other_s = self.values["other_cpu_s_per_stream_s"] / source.fps / (1 + 2 * len(ladder.rungs))
         decode_s = self._expected(
             "decode",
             source.label,
@@ -114,7 +112,7 @@ class _Drawing:
             is_keyframe=np.r_[True, np.diff(segments) > 0],
             key_share=1.0 / (self.profile.measured.ladder.segment_s * rung.fps),
         ) * self._noise(f"encode_cpu_cv {rung.label}", position, rung.name)
-        mux_s = self._mean("mux", rung.label)
+        mux_s = self._mean("mux", rung.label) + other_s
         return RungService(stream.kept(rung.fps, segments), picture_s + other_s, mux_s)
 
     def _expected(

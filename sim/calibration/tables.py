@@ -93,15 +93,11 @@ def _read_table(folder: Path, name: str, described: TableFile) -> pd.DataFrame:
     try:
         table = pq.read_table(path, page_checksum_verification=True)
     except (pa.ArrowInvalid, OSError) as error:
-        raise CalibrationError(
-            f"{path}: cannot be read ({error}); copy the bundle again or measure again"
-        ) from error
+        raise CalibrationError(f"{path}: cannot be read ({error}); copy the bundle again or measure again") from error
     wanted = {column: pa.type_for_alias(alias) for column, alias in TABLES[name].items()}
     found = dict(zip(table.schema.names, table.schema.types, strict=True))
     if found != wanted:
-        wrong = sorted(
-            column for column in found.keys() | wanted.keys() if found.get(column) != wanted.get(column)
-        )
+        wrong = sorted(column for column in found.keys() | wanted.keys() if found.get(column) != wanted.get(column))
         raise CalibrationError(
             f"{path}: missing, unknown or wrongly typed columns: {', '.join(wrong)}; "
             "the file is not from this version of headroom, measure again"
@@ -112,9 +108,7 @@ def _read_table(folder: Path, name: str, described: TableFile) -> pd.DataFrame:
         )
     for column, alias in TABLES[name].items():
         if alias in MAY_BE_NULL and column not in MAY_BE_NULL[alias] and table[column].null_count:
-            raise CalibrationError(
-                f"{path}: {column} has {table[column].null_count} empty cells; measure again"
-            )
+            raise CalibrationError(f"{path}: {column} has {table[column].null_count} empty cells; measure again")
     frame: pd.DataFrame = table.to_pandas()
     return frame
 
@@ -130,9 +124,7 @@ def _check_runs(bundle: Bundle) -> None:
     for name in ("streams", "frames", "rungs", "segments"):
         strays = sorted(set(getattr(bundle, name)["run"]) - known)
         if strays:
-            raise CalibrationError(
-                f"{bundle.folder}: {name} has rows of run {strays[0]}, which is not in runs"
-            )
+            raise CalibrationError(f"{bundle.folder}: {name} has rows of run {strays[0]}, which is not in runs")
 
 
 def _only_one(bundle: Bundle, column: str, *, known: set[str]) -> str:
@@ -143,7 +135,5 @@ def _only_one(bundle: Bundle, column: str, *, known: set[str]) -> str:
             f"one {column} is fitted at a time, measure each into its own bundle"
         )
     if names[0] not in known:
-        raise CalibrationError(
-            f"{bundle.folder}: {column} {names[0]!r} is not described in meta.json; measure again"
-        )
+        raise CalibrationError(f"{bundle.folder}: {column} {names[0]!r} is not described in meta.json; measure again")
     return names[0]

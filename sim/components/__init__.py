@@ -1,0 +1,1 @@
+"""The parts of a platform; none knows another, `sim.assembly` joins them."""

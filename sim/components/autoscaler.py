@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Generator
 from typing import Any, Protocol
 
 import simpy
@@ -51,7 +51,7 @@ def follow_queue(
     broadcasts_per_node: int,
     min_nodes: int,
     max_nodes: int,
-) -> Iterator[Any]:
+) -> Generator[simpy.Event, Any, None]:
     """Process: adjust the fleet every `sync_period_s`, out at once, in only as far as the look-back allows."""
     recommended: deque[tuple[float, int]] = deque()
     while True:

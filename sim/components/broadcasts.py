@@ -108,9 +108,7 @@ def draw_broadcasts(
     return BroadcastTable(all_publish_s, all_publish_s + all_duration_s, weight)
 
 
-def _already_live(
-    duration: Law, rate: LiveRate, start_cell: int, rng: np.random.Generator
-) -> tuple[Floats, Floats]:
+def _already_live(duration: Law, rate: LiveRate, start_cell: int, rng: np.random.Generator) -> tuple[Floats, Floats]:
     cells_ago = (start_cell - 1 - np.arange(rate.age_s.size)) % rate.per_s.size
     expected = rate.per_s[cells_ago] * rate.survival * rate.cell_s
     count = rng.poisson(expected.sum())
@@ -134,5 +132,6 @@ def _going_live(rate: LiveRate, start_cell: int, horizon_s: float, rng: np.rando
     drawn = int(total + 10 * np.sqrt(total) + 50)
     arrivals = np.cumsum(rng.exponential(size=drawn))
     arrivals = arrivals[arrivals < total]
-    publish_s = np.interp(arrivals, operational, np.arange(cells + 1) * rate.cell_s)
-    return publish_s[publish_s < horizon_s]
+    publish_s: Floats = np.interp(arrivals, operational, np.arange(cells + 1) * rate.cell_s)
+    within: Floats = publish_s[publish_s < horizon_s]
+    return within

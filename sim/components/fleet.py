@@ -112,7 +112,7 @@ class Fleet:
         allowed = max(0, min(nodes, self._max_nodes - alive))
         for _ in range(allowed):
             node = self._new_node(NodeState.BOOTING)
-            self._env.timeout(self._boot_s()).callbacks.append(lambda _, node=node: self._ready(node))
+            self._after(self._boot_s(), self._ready, node)
         return allowed
 
     def start_ready(self, nodes: int) -> None:
@@ -131,7 +131,7 @@ class Fleet:
         self._wants_place.add(broadcast)
         ends_in_s = self._end_s[broadcast] - self._env.now
         patience_s = min(self._queue_deadline_s, ends_in_s)
-        self._env.timeout(max(0.0, patience_s)).callbacks.append(lambda _: self._give_up(broadcast))
+        self._after(max(0.0, patience_s), self._give_up, broadcast)
 
     def drain(self, nodes: int) -> None:
         """Stop placing on the emptiest nodes, booting ones first; each is gone when its last broadcast ends."""
@@ -156,6 +156,9 @@ class Fleet:
         self.gone_s.append(float("nan"))
         self.count[state] += 1
         return node
+
+    def _after(self, delay_s: float, happens: Callable[[int], None], whom: int) -> None:
+        self._env.timeout(delay_s).callbacks.append(lambda _: happens(whom))
 
     def _ready(self, node: int) -> None:
         if self._state[node] is NodeState.BOOTING:
@@ -191,7 +194,7 @@ class Fleet:
         self._node_of[broadcast] = node
         self._tell.placed(broadcast, node)
         remaining_s = max(0.0, self._end_s[broadcast] - self._env.now)
-        self._env.timeout(remaining_s).callbacks.append(lambda _: self._end(broadcast))
+        self._after(remaining_s, self._end, broadcast)
 
     def _end(self, broadcast: int) -> None:
         node = self._node_of.pop(broadcast)

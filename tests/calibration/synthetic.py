@@ -72,9 +72,7 @@ class Truth:
         return 1 + self.growth * min((streams - 1) / max(self.capacity - 1, 1), 1.0)
 
 
-def frame_costs(
-    rng: np.random.Generator, mean: float, cv: float, key_factor: float, is_key: np.ndarray
-) -> np.ndarray:
+def frame_costs(rng: np.random.Generator, mean: float, cv: float, key_factor: float, is_key: np.ndarray) -> np.ndarray:
     """Return lognormal costs of mean `mean` over all frames, keyframes dearer by `key_factor`."""
     share = is_key.mean()
     ordinary = mean * (1 - share * key_factor) / (1 - share)
@@ -156,8 +154,7 @@ def _add_run(rows, rng, truth, run, streams, repeat, segments, *, void, arrival_
     overloaded = streams > truth.capacity
     media_s = streams * segments * 2.0
     stages_s = [
-        _add_stream(rows, rng, truth, run, stream, segments + WARM_UP, grown, arrival_s)
-        for stream in range(streams)
+        _add_stream(rows, rng, truth, run, stream, segments + WARM_UP, grown, arrival_s) for stream in range(streams)
     ]
     cpu_s = sum(stages_s) + (truth.ingest_s + truth.other_s) * grown * media_s
     achieved = min(cpu_s, 0.95 * segments * 2.0 * 2)
@@ -224,9 +221,7 @@ def _add_stream(rows, rng, truth, run, stream, segments, grown, arrival_s):
         )
     stages_s = decode[cold == 1.0].sum()
     for rung in LADDER.rungs:
-        stages_s += _add_rung(
-            rows, rng, truth, run, stream, rung.name, is_key, arrivals, decode, cold * grown
-        )
+        stages_s += _add_rung(rows, rng, truth, run, stream, rung.name, is_key, arrivals, decode, cold * grown)
     return stages_s
 
 

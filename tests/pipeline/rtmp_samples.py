@@ -29,9 +29,7 @@ def run(test: Coroutine[Any, Any, None]) -> None:
 
 
 def media(type_id: MessageType, timestamp_ms: int, body: bytes) -> RtmpMessage:
-    chunk_stream = (
-        messages.VIDEO_CHUNK_STREAM if type_id == MessageType.VIDEO else messages.AUDIO_CHUNK_STREAM
-    )
+    chunk_stream = messages.VIDEO_CHUNK_STREAM if type_id == MessageType.VIDEO else messages.AUDIO_CHUNK_STREAM
     return RtmpMessage(chunk_stream, type_id, messages.PUBLISH_STREAM_ID, timestamp_ms, body)
 
 

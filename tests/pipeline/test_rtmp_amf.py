@@ -27,13 +27,7 @@ GOLDEN = {
 }
 
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)
-leaves = (
-    st.none()
-    | st.booleans()
-    | st.floats(allow_nan=False)
-    | texts
-    | st.builds(AmfDate, st.floats(allow_nan=False))
-)
+leaves = st.none() | st.booleans() | st.floats(allow_nan=False) | texts | st.builds(AmfDate, st.floats(allow_nan=False))
 values = st.recursive(
     leaves,
     lambda inner: (
@@ -110,6 +104,11 @@ def test_the_depth_limit_is_where_it_says():
         amf.decode(amf.encode(nested(MAX_AMF_DEPTH + 1)))
     with pytest.raises(RtmpError, match="nested deeper"):
         amf.decode(b"\x03\x00\x01a" * 100_000)
+
+
+def test_containers_beside_each_other_are_not_deeper():
+    beside = [{"key": []} for _ in range(2 * MAX_AMF_DEPTH)]
+    assert amf.decode(amf.encode(beside, *beside)) == [beside, *beside]
 
 
 def test_the_entry_limit_is_where_it_says():

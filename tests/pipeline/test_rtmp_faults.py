@@ -132,6 +132,9 @@ def test_a_peer_that_reads_no_answers_is_dropped():
                 await loop.sock_connect(peer, ("127.0.0.1", place.server.port))
                 await loop.sock_sendall(peer, greeting() + chunks(*commands()))
                 await place.until(lambda: place.recorders)
+                (connection,) = place.server._connections
+                own_end = connection._transport.get_extra_info("socket")
+                own_end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
                 with pytest.raises(ConnectionError):
                     await send_forever(peer, ping * PINGS_AT_A_TIME)
             assert place.recorders["cam"].closed == ["protocol error: the peer does not read its answers"]
@@ -213,9 +216,7 @@ def test_hostile_connections_cost_another_publisher_no_frame():
 
     async def scene():
         async with studio(authorise=lambda app, key, peer: key, max_per_ip=300, max_connections=300) as place:
-            await asyncio.gather(
-                publish(place.server), *(attack(place.server, index) for index in range(hostile))
-            )
+            await asyncio.gather(publish(place.server), *(attack(place.server, index) for index in range(hostile)))
             recorder = place.recorders["good"]
             await place.until(lambda: recorder.closed)
             assert [frame.dts_ms for frame, _ in recorder.videos] == list(range(frames))

@@ -109,9 +109,7 @@ def test_frames_carry_both_timestamps_and_their_configuration():
     frames = FrameAssembler()
     assert frames.video(0, VIDEO_HEADER) is None
     assert frames.audio(0, AUDIO_HEADER) is None
-    assert frames.video(2**32 + 5, INTERFRAME) == VideoFrame(
-        2**32 + 45, 2**32 + 5, False, INTERFRAME[5:], AVCC
-    )
+    assert frames.video(2**32 + 5, INTERFRAME) == VideoFrame(2**32 + 45, 2**32 + 5, False, INTERFRAME[5:], AVCC)
     assert frames.audio(7, AUDIO) == AudioFrame(7, b"raw aac", ASC)
     assert frames.dropped == 0
 

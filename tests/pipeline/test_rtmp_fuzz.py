@@ -38,9 +38,7 @@ SEED = 20_240_607
 
 FILL = bytes(1528)
 HANDSHAKE_BYTES = len(greeting())
-METADATA = messages.amf.encode(
-    "@setDataFrame", "onMetaData", EcmaArray(width=1280.0, tags=["a", None, {"b": True}])
-)
+METADATA = messages.amf.encode("@setDataFrame", "onMetaData", EcmaArray(width=1280.0, tags=["a", None, {"b": True}]))
 TALK = [
     *commands(),
     messages.command("getStreamLength", 6, None, "key"),

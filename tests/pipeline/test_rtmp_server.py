@@ -26,7 +26,7 @@ from rtmp_samples import (
 )
 from test_rtmp_keys import BAD_NAMES
 
-from pipeline.rtmp import Publisher, PublishRefused, RtmpError, RtmpServer, messages
+from pipeline.rtmp import Deadlines, Publisher, PublishRefused, RtmpError, RtmpServer, messages
 from pipeline.rtmp.client import CHUNK_BYTES
 from scenarios.errors import NotReady
 
@@ -63,9 +63,7 @@ def test_a_broadcast_arrives_whole_and_in_order():
             await place.until(lambda: recorder.closed)
             assert recorder.closed == ["unpublished"]
             videos = [frame for frame, _ in recorder.videos]
-            assert [frame.payload for frame in videos] == [
-                b[5:] for b in (big, INTERFRAME, KEYFRAME, INTERFRAME)
-            ]
+            assert [frame.payload for frame in videos] == [b[5:] for b in (big, INTERFRAME, KEYFRAME, INTERFRAME)]
             assert [frame.is_keyframe for frame in videos] == [True, False, True, False]
             assert [frame.dts_ms for frame in videos] == [0, 33, 2**24 + 5, 7]
             assert [frame.pts_ms - frame.dts_ms for frame in videos] == [0, 40, 0, 40]
@@ -79,9 +77,7 @@ def test_a_broadcast_arrives_whole_and_in_order():
     run(scene())
 
 
-@pytest.mark.parametrize(
-    ("app", "key"), [("live", "wrong-key"), ("other", KEY), ("live", ""), ("live", "../../x")]
-)
+@pytest.mark.parametrize(("app", "key"), [("live", "wrong-key"), ("other", KEY), ("live", ""), ("live", "../../x")])
 def test_a_wrong_key_is_refused_within_a_second_and_never_named(app, key, caplog):
     caplog.set_level(logging.DEBUG)
 
@@ -207,6 +203,21 @@ def test_media_we_do_not_take_ends_the_broadcast_with_its_reason(body, reason):
     run(scene())
 
 
+def test_what_is_under_way_at_the_end_arrives():
+    async def scene():
+        async with studio() as place:
+            publisher = await Publisher.open(port=place.server.port, key=KEY)
+            await publisher.send_video(0, VIDEO_HEADER)
+            for index in range(40):  # beyond the window, so that unread acknowledgements wait at our end
+                await publisher.send_video(index, KEYFRAME + bytes(300_000))
+            await publisher.close()
+            recorder = place.recorders["cam"]
+            await place.until(lambda: recorder.closed)
+            assert (len(recorder.videos), recorder.closed) == (40, ["unpublished"])
+
+    run(scene())
+
+
 def test_a_cut_connection_is_told_from_an_end():
     async def scene():
         async with studio() as place:
@@ -257,9 +268,7 @@ def test_a_broadcast_that_cannot_be_opened_is_our_mistake_and_disturbs_nobody():
 
     async def scene():
         reported = []
-        asyncio.get_running_loop().set_exception_handler(
-            lambda loop, context: reported.append(context["exception"])
-        )
+        asyncio.get_running_loop().set_exception_handler(lambda loop, context: reported.append(context["exception"]))
         async with studio(publish=publish) as place:
             with pytest.raises((RtmpError, OSError)):
                 await Publisher.open(port=place.server.port, key=KEY)
@@ -278,9 +287,7 @@ def test_a_publication_that_fails_is_reported_and_ends_only_its_own_connection()
 
     async def scene():
         reported = []
-        asyncio.get_running_loop().set_exception_handler(
-            lambda loop, context: reported.append(context["exception"])
-        )
+        asyncio.get_running_loop().set_exception_handler(lambda loop, context: reported.append(context["exception"]))
         async with studio(authorise=lambda app, key, peer: key, publish=recorders.get) as place:
             bad = await Publisher.open(port=place.server.port, key="bad")
             good = await Publisher.open(port=place.server.port, key="good")
@@ -293,6 +300,27 @@ def test_a_publication_that_fails_is_reported_and_ends_only_its_own_connection()
             assert recorders["good"].closed == []
             await bad.close()
             await good.close()
+
+    run(scene())
+
+
+def test_a_publication_that_fails_to_close_does_not_stop_the_deadlines():
+    class Failing(Recorder):
+        def close(self, reason):
+            super().close(reason)
+            raise LookupError("cannot close")
+
+    recorders = {"first": Failing(), "second": Failing()}
+
+    async def scene():
+        reported = reported_errors()
+        deadlines = Deadlines(idle_s=0.2, check_every_s=0.05)
+        async with studio(authorise=lambda app, key, peer: key, publish=recorders.get, deadlines=deadlines) as place:
+            publishers = [await Publisher.open(port=place.server.port, key=key) for key in recorders]
+            await place.until(lambda: all(recorder.closed == ["idle"] for recorder in recorders.values()))
+            assert [str(error) for error in reported] == ["cannot close"] * 2
+            for publisher in publishers:
+                await publisher.close()
 
     run(scene())
 

@@ -64,9 +64,7 @@ def opens(*, encoder=lambda rung: X264Encoder(rung, preset="ultrafast"), max_pac
 
     def open_session(avcc, rungs, emit, **options):
         backlog = Backlog(max_packets=max_packets)
-        return ThreadedSession(
-            avcc, ladder=rungs, open_encoder=encoder, emit=emit, backlog=backlog, **options
-        )
+        return ThreadedSession(avcc, ladder=rungs, open_encoder=encoder, emit=emit, backlog=backlog, **options)
 
     return open_session
 
@@ -89,9 +87,7 @@ def pictures(packets: list[RungPacket]) -> list[av.VideoFrame]:
 THREE_RUNGS = ladder((320, 180, 60), (240, 136, 60), (160, 90, 30))
 
 
-@pytest.mark.parametrize(
-    ("gop", "b_frames"), [(60, 0), (77, 2), (1, 0)], ids=["aligned", "b-frames", "all-intra"]
-)
+@pytest.mark.parametrize(("gop", "b_frames"), [(60, 0), (77, 2), (1, 0)], ids=["aligned", "b-frames", "all-intra"])
 def test_every_rung_starts_its_segments_at_the_same_frames_whatever_the_publishers_gop(gop, b_frames):
     packets = clip(seconds=5.0, fps=60, gop=gop, b_frames=b_frames).packets()
     run = Run(packets, THREE_RUNGS, open=opens())
@@ -226,19 +222,22 @@ def test_a_new_epoch_starts_with_a_keyframe():
     assert [packet.epoch for packet in encoded] == [0] * 40 + [1] * 50
 
 
-def test_times_that_stand_still_or_step_back_are_repaired_not_fatal():
+def test_times_that_stand_still_or_step_back_are_dropped_and_counted_not_fatal():
     packets = clip(seconds=1.0).packets()
     packets[10] = dataclasses.replace(packets[10], pts=packets[9].pts)
-    packets[20] = dataclasses.replace(packets[20], pts=packets[5].pts)
+    packets[20] = dataclasses.replace(packets[20], pts=packets[5].pts, epoch=1)
     run = Run(packets, ladder((320, 180, 30)), open=opens())
     assert run.errors == [None]
     encoded = run.by_rung["180p30"]
     assert [packet.frame_index for packet in encoded] == [n for n in range(30) if n not in (10, 20)]
-    assert all(a.pts < b.pts for a, b in pairwise(encoded))
+    assert [packet.frame_index for packet in encoded if packet.is_keyframe] == [0]
+    assert {mark.frame for mark in run.marks.drops} == {10, 20}
+    assert run.counters.out_of_order == 2
+    assert run.counters.fed == run.counters.decoded + run.counters.out_of_order
 
 
-def test_a_flood_of_frames_within_one_instant_is_thinned_to_the_rungs_rate():
-    packets = [dataclasses.replace(packet, pts=9000) for packet in clip(seconds=1.0).packets()]
+def test_a_flood_of_frames_within_an_instant_is_thinned_to_the_rungs_rate():
+    packets = [dataclasses.replace(packet, pts=9000 + packet.index) for packet in clip(seconds=1.0).packets()]
     run = Run(packets, ladder((320, 180, 30)), open=opens())
     assert run.errors == [None]
     assert [packet.pts for packet in run.by_rung["180p30"]] == [9000]
@@ -316,6 +315,12 @@ def test_a_slower_rung_keeps_evenly_spaced_frames_of_millisecond_timestamps(sour
     assert times[2 * source] in chosen
     gaps = [b - a for a, b in pairwise(chosen)]
     assert max(gaps) - min(gaps) <= 90_000 / source + 180
+
+
+def test_a_slower_rung_falls_in_step_with_each_segment():
+    pacer = FramePacer(30)
+    kept = [n for n in range(80) if pacer.keeps(1500 * n, starts_segment=n in (0, 61))]
+    assert kept == [*range(0, 61, 2), *range(61, 80, 2)]
 
 
 def test_the_backlog_goes_on_only_at_a_keyframe_and_with_half_its_room():

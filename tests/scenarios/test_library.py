@@ -38,7 +38,12 @@ def test_published_facts_of_the_first_instances():
     }
     for name, (vcpus, gib, nic_bps, usd) in facts.items():
         one = known[name]
-        assert (one.vcpus, one.memory_bytes, one.nic_bps, one.price_usd_per_hour) == (vcpus, gib * 2**30, nic_bps, usd)
+        assert (one.vcpus, one.memory_bytes, one.nic_bps, one.price_usd_per_hour) == (
+            vcpus,
+            gib * 2**30,
+            nic_bps,
+            usd,
+        )
         assert {"specification", "price", "coremark"} <= one.citations.keys()
     assert known["this-machine"].is_this_machine
 

@@ -12,7 +12,8 @@ from profiles import profile
 
 from scenarios.catalogue import load_catalogue
 from sim import books
-from sim.assembly import Replication, simulate
+from sim.assembly import simulate
+from sim.records import Replication
 
 
 def one(replication=0, seed=1, **changes) -> Replication:

@@ -105,6 +105,19 @@ def test_intervals_are_students_t_over_replications():
     assert wrong < 0.8
 
 
+def test_the_interval_of_a_day_holds_the_next_day():
+    rng = np.random.default_rng(2)
+    inside = []
+    for _ in range(1000):
+        seen, following = 10 + rng.standard_normal(8), 10 + rng.standard_normal()
+        frame = pd.DataFrame({"value": seen}).assign(component="c", metric="m", unit="1")
+        row = summarise(frame).iloc[0]
+        inside.append((row["day_low"] <= following <= row["day_high"], row["low"] <= following <= row["high"]))
+    of_day, of_mean = np.mean(inside, axis=0)
+    assert 0.93 <= of_day <= 0.97
+    assert of_mean < 0.7
+
+
 def test_a_result_folder_reads_back_equal_and_says_how_to_make_it_again(tmp_path):
     result = run(SMALL, profile(), seed=4)
     folder = result.write(tmp_path / "out" / "result")

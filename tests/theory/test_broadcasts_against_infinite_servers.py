@@ -58,9 +58,7 @@ def test_sinusoidal_rate_gives_the_amplitude_and_lag_of_theory():
     """Mt/M/∞: amplitude b/√(1+(gτ)²), lag atan(gτ)/g (V10: 0.35436 and 1.8424 h)."""
     g, b, tau_h = 2 * math.pi / 24, 0.4, 2.0
     levels = tuple(1 + b * math.sin(g * hour) for hour in range(24))
-    spec = Broadcasts(
-        peak_concurrent=1.0, duration=LAWS[0], start_curve=HourlyCurve(kind="hourly", levels=levels)
-    )
+    spec = Broadcasts(peak_concurrent=1.0, duration=LAWS[0], start_curve=HourlyCurve(kind="hourly", levels=levels))
     rate = live_rate(spec)
     mean = rate.concurrent.mean()
     amplitude = (rate.concurrent.max() - rate.concurrent.min()) / 2 / mean
@@ -72,9 +70,7 @@ def test_sinusoidal_rate_gives_the_amplitude_and_lag_of_theory():
 
 def test_simulated_numbers_follow_the_varying_mean():
     levels = tuple(1 + 0.8 * math.sin(2 * math.pi * hour / 24) for hour in range(24))
-    spec = Broadcasts(
-        peak_concurrent=300.0, duration=LAWS[1], start_curve=HourlyCurve(kind="hourly", levels=levels)
-    )
+    spec = Broadcasts(peak_concurrent=300.0, duration=LAWS[1], start_curve=HourlyCurve(kind="hourly", levels=levels))
     expected = live_rate(spec)
     for hour in (0, 3, 9):
         live = counts(spec, hour * HOUR_S)

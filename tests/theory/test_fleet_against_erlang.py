@@ -31,9 +31,7 @@ def blocking(nodes: int, per_node: int, offered_load: float, spec, replications:
     shares = []
     for replication in range(replications):
         arrival_s, duration_s = arrivals(offered_load, 4000, replication, spec)
-        placed_s, _ = serve(
-            arrival_s, duration_s, nodes=nodes, broadcasts_per_node=per_node, queue_deadline_s=0.0
-        )
+        placed_s, _ = serve(arrival_s, duration_s, nodes=nodes, broadcasts_per_node=per_node, queue_deadline_s=0.0)
         shares.append(float(np.isnan(placed_s[800:]).mean()))  # a fifth of the arrivals fill the empty fleet
     return interval(shares)
 

@@ -31,6 +31,8 @@ class Place:
 
 
 NOWHERE = Place("", None, None)
+UNREADABLE = object()
+"""Content of a node whose value the reader has refused already: nothing more is to be said about it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,8 +75,8 @@ class Step:
 
     @property
     def shown(self) -> Place:
-        """Where a reader would look for it: the key of a mapping or list, else the value itself."""
-        if self.key is not None and isinstance(self.node.content, dict | tuple):
+        """Where a reader would look for it: the key of a mapping, a list or nothing, else the value itself."""
+        if self.key is not None and isinstance(self.node.content, dict | tuple | None):
             return self.key
         return self.node.place
 
@@ -132,8 +134,7 @@ def marked_as_set(node: Node) -> Node:
     content = node.content
     if isinstance(content, dict):
         content = {
-            key: Entry(replace(entry.key, by_set=True), marked_as_set(entry.node))
-            for key, entry in content.items()
+            key: Entry(replace(entry.key, by_set=True), marked_as_set(entry.node)) for key, entry in content.items()
         }
     elif isinstance(content, tuple):
         content = tuple(marked_as_set(item) for item in content)

@@ -13,9 +13,9 @@ from ruamel.yaml.error import MarkedYAMLError
 from ruamel.yaml.reader import ReaderError
 
 from scenarios.errors import Problem, ScenarioError
-from scenarios.node import KeyPath, Node, plain, trail
-from scenarios.phrases import did_you_mean
-from scenarios.yaml_events import NodeBuilder
+from scenarios.reading.node import KeyPath, Node, plain, trail
+from scenarios.reading.phrases import did_you_mean
+from scenarios.reading.yaml_events import NodeBuilder
 
 LARGEST_BYTES = 5_000_000
 LONGEST_LINE = 100_000
@@ -34,7 +34,7 @@ class Source:
 
     Attributes:
         root: the top-level mapping, every value and key with its place.
-        problems: what is wrong with single keys and values; such a key was skipped, such a value is None.
+        problems: what is wrong with single keys, which were skipped, and values, which are unreadable.
     """
 
     root: Node
@@ -112,9 +112,7 @@ def _content(path: Path, file: str) -> bytes:
     except (OSError, ValueError) as error:  # ValueError: a NUL in the name
         raise _refusal(file, f"cannot be read: {getattr(error, 'strerror', None) or error}") from None
     if len(content) > LARGEST_BYTES:
-        raise _refusal(
-            file, f"larger than {LARGEST_BYTES // 10**6} MB", "keep large tables in files of their own"
-        )
+        raise _refusal(file, f"larger than {LARGEST_BYTES // 10**6} MB", "keep large tables in files of their own")
     return content
 
 
@@ -148,9 +146,7 @@ def _events(text: str, file: str) -> Iterator[Any]:
         raise _refusal(file, message, "delete it", position) from None
     except (ValueError, OverflowError):
         # The parser turns "\UFFFFFFFF" into a character without asking whether there is one.
-        raise _refusal(
-            file, "an escape that is no character", "look at '\\U' in this line", (line, 1)
-        ) from None
+        raise _refusal(file, "an escape that is no character", "look at '\\U' in this line", (line, 1)) from None
 
 
 def _syntax_error(error: MarkedYAMLError, file: str) -> ScenarioError:
@@ -167,8 +163,6 @@ def _line_column(before: str) -> tuple[int, int]:
     return before.count("\n") + 1, len(before) - (before.rfind("\n") + 1) + 1
 
 
-def _refusal(
-    file: str, message: str, hint: str = "", position: tuple[int, int] | None = None
-) -> ScenarioError:
+def _refusal(file: str, message: str, hint: str = "", position: tuple[int, int] | None = None) -> ScenarioError:
     line, column = position or (None, None)
     return ScenarioError([Problem(file, line, column, "", message, hint)])

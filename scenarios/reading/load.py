@@ -12,11 +12,11 @@ from pydantic import ValidationError
 
 from scenarios.base import SpecModel
 from scenarios.errors import Problem, ScenarioError
-from scenarios.explain import explain
-from scenarios.extends import LIBRARY, Extended, read_extended
-from scenarios.loaded import Loaded
-from scenarios.node import Node, plain
-from scenarios.resolve import origin, resolve_text
+from scenarios.reading.explain import explain
+from scenarios.reading.extends import LIBRARY, Extended, read_extended
+from scenarios.reading.loaded import Loaded
+from scenarios.reading.node import Node, plain
+from scenarios.reading.resolve import origin, resolve_text
 
 M = TypeVar("M", bound=SpecModel)
 
@@ -42,11 +42,8 @@ def load(path: Path | str, model: type[M], *, library: Path | None = LIBRARY) ->
     if document.base is not None and problems:
         _, before = _validated(document.base, model)
         problems = [_at_its_cause(problem, before, document) for problem in problems]
-    known = {(problem.file, problem.line, problem.column) for problem in document.problems}
-    # A value that could not be read is wrong once, whatever its stand-in looks like to the model.
-    new = [problem for problem in problems if (problem.file, problem.line, problem.column) not in known]
     if value is None or document.problems:
-        raise ScenarioError(_ordered([*document.problems, *new], document))
+        raise ScenarioError(_ordered([*document.problems, *problems], document))
     return Loaded(value, document.root, document.files)
 
 

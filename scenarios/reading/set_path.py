@@ -7,9 +7,9 @@ from dataclasses import replace
 
 from pydantic import BaseModel
 
-from scenarios.node import DEEPEST, NOWHERE, Entry, Node, Place, height, item_name, marked_as_set, unplaced
-from scenarios.phrases import did_you_mean, echo, listed
-from scenarios.shape import Slot
+from scenarios.reading.node import DEEPEST, NOWHERE, Entry, Node, Place, height, item_name, marked_as_set, unplaced
+from scenarios.reading.phrases import did_you_mean, echo, listed
+from scenarios.reading.shape import Slot
 
 
 class NoSuchPlace(Exception):  # noqa: N818 - caught by the reader of `set`, which knows the file and the line
@@ -53,6 +53,8 @@ def replaced(root: Node, slot: Slot, path: str, entry: Entry, *, before: Sequenc
 
 def _within(node: Node, slot: Slot, parts: Sequence[str], entry: Entry) -> Node:
     slot = slot.fitting(node)
+    if node.content is None:
+        node = Node({}, node.place)
     if isinstance(node.content, tuple):
         return _within_list(node, slot, parts, entry)
     if not isinstance(node.content, dict):

@@ -9,14 +9,14 @@ from pathlib import Path
 from pydantic import BaseModel
 
 from scenarios.errors import Problem, ScenarioError
-from scenarios.explain import problem_at
-from scenarios.node import Entry, Node, Place
-from scenarios.phrases import did_you_mean, echo
-from scenarios.set_path import NoSuchPlace, replaced
-from scenarios.shape import top
-from scenarios.yaml_source import Source, read
+from scenarios.reading.explain import problem_at
+from scenarios.reading.node import Entry, Node, Place, printable
+from scenarios.reading.phrases import did_you_mean, echo
+from scenarios.reading.set_path import NoSuchPlace, replaced
+from scenarios.reading.shape import top
+from scenarios.reading.yaml_source import Source, read
 
-LIBRARY = Path(__file__).parent / "library"
+LIBRARY = Path(__file__).parent.parent / "library"
 """Where a bare name after `extends:` is looked up."""
 LONGEST_CHAIN = 16
 """Files that may extend one another."""
@@ -57,18 +57,13 @@ def read_extended(path: Path, model: type[BaseModel], *, library: Path | None) -
     Raises:
         ScenarioError: a file cannot be read, or `extends` leads outside, in a circle or nowhere.
     """
-    files, shown, sources = [path], [str(path)], [read(path)]
-    problems = list(sources[0].problems)
-    while library is not None and "extends" in _entries(sources[-1].root):
-        try:
-            files.append(_extended_file(sources[-1].root, files, library))
-            shown.append(_shown(files[-1], path))
-            sources.append(read(files[-1], shown_as=shown[-1]))
-        except ScenarioError as error:
-            raise ScenarioError([*problems, *error.problems]) from None
-        problems.extend(sources[-1].problems)
+    if library is None:
+        alone = read(path)
+        return Extended(alone.root, None, {}, (path,), (str(path),), alone.problems)
+    files, sources = _read_chain(path, library)
+    problems = [problem for source in sources for problem in source.problems]
     root, base = sources[-1].root, None
-    if library is not None and "set" in _entries(root):
+    if "set" in _entries(root):
         hint = "name the file it changes: 'extends: ...'"
         problems.append(problem_at(root, ("set",), "this file extends none", hint, about_key=True))
         root = Node({key: entry for key, entry in _entries(root).items() if key != "set"}, root.place)
@@ -76,33 +71,45 @@ def read_extended(path: Path, model: type[BaseModel], *, library: Path | None) -
         base = root
         root, found = _overlaid(base, source, model)
         problems.extend(found)
-    changes = {path: entry.key for path, entry in _changes(sources[0]).items()} if base else {}
-    return Extended(root, base, changes, tuple(files), tuple(shown), tuple(problems))
+    changes = {name: entry.key for name, entry in _changes(sources[0]).items()} if base else {}
+    return Extended(root, base, changes, tuple(files), tuple(_shown(file, path) for file in files), tuple(problems))
+
+
+def _read_chain(path: Path, library: Path) -> tuple[list[Path], list[Source]]:
+    files, sources = [path], [read(path)]
+    while "extends" in _entries(sources[-1].root):
+        try:
+            files.append(_extended_file(sources[-1].root, files, library))
+            sources.append(read(files[-1], shown_as=_shown(files[-1], path)))
+        except ScenarioError as error:
+            so_far = [problem for source in sources for problem in source.problems]
+            raise ScenarioError([*so_far, *error.problems]) from None
+    return files, sources
 
 
 def _extended_file(root: Node, files: Sequence[Path], library: Path) -> Path:
-    name = _entries(root)["extends"].node.content
-
     def refusal(message: str, hint: str = "") -> ScenarioError:
         return ScenarioError([problem_at(root, ("extends",), message, hint)])
 
+    name = _entries(root)["extends"].node.content
     if not isinstance(name, str) or not name or not name.isprintable():
         raise refusal(f"must be the name of a file, not {echo(name)}")
     if len(files) == LONGEST_CHAIN:
         raise refusal(f"more than {LONGEST_CHAIN} files extend one another")
     folder = files[-1].resolve().parent
     try:
-        candidates = _candidates(name, folder, library.resolve())
-        found = next((candidate for candidate in candidates if candidate.exists()), None)
+        candidates = _candidates(name, folder, library)
+        inside = [c for c in candidates if c.is_relative_to(folder) or c.is_relative_to(library.resolve())]
+        found = next((candidate for candidate in inside if candidate.exists()), None)
     except (OSError, RuntimeError) as error:  # RuntimeError: a circle of symbolic links
         raise refusal(f"cannot be looked up: {getattr(error, 'strerror', None) or error}") from None
-    if not candidates:
+    if found is None and len(inside) < len(candidates):
         hint = "name a file beside or below this one, or one of the library"
         raise refusal(f"{echo(name)} leads out of the folder of this file", hint)
     if found is None:
-        near = [file.name for home in (folder, library) for file in sorted(home.glob("*.yaml"))]
-        near += [file.stem for file in sorted(library.glob("*.yaml"))]
-        raise refusal(f"no file {echo(name)} beside this one or in the library", did_you_mean(name, near))
+        known = [file.name for home in (folder, library) for file in sorted(home.glob("*.yaml"))]
+        known += [file.stem for file in sorted(library.glob("*.yaml"))]
+        raise refusal(f"no file {echo(name)} beside this one or in the library", did_you_mean(name, known))
     circle = [file.resolve() for file in files]
     if found in circle:
         names = [file.name for file in [*files[circle.index(found) :], found]]
@@ -111,13 +118,11 @@ def _extended_file(root: Node, files: Sequence[Path], library: Path) -> Path:
 
 
 def _candidates(name: str, folder: Path, library: Path) -> list[Path]:
-    """Every file a name may stand for, but for those that lie neither below the folder nor in the library."""
-    named = Path(name)
-    places = [folder / named]
-    if len(named.parts) == 1:
-        places += [library / named, library / f"{name}.yaml"]
-    resolved = [place.resolve() for place in places if not named.is_absolute()]
-    return [place for place in resolved if place.is_relative_to(folder) or place.is_relative_to(library)]
+    """Every file a name may stand for, the nearest first: only a bare name is looked up in the library."""
+    places = [folder / name]  # an absolute name stands for itself
+    if Path(name).name == name:
+        places += [library / name, library / f"{name}.yaml"]
+    return [place.resolve() for place in places]
 
 
 def _shown(file: Path, first: Path) -> str:
@@ -153,7 +158,7 @@ def _overlaid(base: Node, source: Source, model: type[BaseModel]) -> tuple[Node,
             root = replaced(root, top(model), path, entry, before=done)
         except NoSuchPlace as error:
             place = entry.key
-            problems.append(Problem(place.file, place.line, place.column, path, error.message, error.hint))
+            problems.append(Problem(place.file, place.line, place.column, printable(path), error.message, error.hint))
         done.append(path)
     return root, problems
 

@@ -6,8 +6,8 @@ from typing import NamedTuple
 
 from pydantic import BaseModel
 
-from scenarios.node import KeyPath, Node, at
-from scenarios.shape import Slot, top
+from scenarios.reading.node import KeyPath, Node, at
+from scenarios.reading.shape import Slot, top
 
 
 class Spot(NamedTuple):

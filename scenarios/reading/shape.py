@@ -14,7 +14,7 @@ from typing import Annotated, Any, Literal, NamedTuple, Union, get_args, get_ori
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from scenarios.node import KeyPath, Node
+from scenarios.reading.node import KeyPath, Node
 
 ITEM = "*"
 """Stands in a path for any item of a list or any name of a mapping."""
@@ -75,19 +75,13 @@ class Slot:
         if len(self.models) < 2:
             return None
         first, *others = (keys(model) for model in self.models)
-        return next(
-            (key for key in first if all(_is_tag(fields.get(key)) for fields in (first, *others))), None
-        )
+        return next((key for key in first if all(_is_tag(fields.get(key)) for fields in (first, *others))), None)
 
     @property
     def tags(self) -> tuple[Any, ...]:
         """The values of the tag, in the order of the models."""
         tag = self.tag
-        return (
-            ()
-            if tag is None
-            else tuple(v for model in self.models for v in get_args(keys(model)[tag].annotation))
-        )
+        return () if tag is None else tuple(v for model in self.models for v in get_args(keys(model)[tag].annotation))
 
     def of_kind(self, value: object) -> Slot:
         """The place with only those models left whose tag has this value; unchanged when there is none."""

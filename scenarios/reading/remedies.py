@@ -7,12 +7,12 @@ from typing import Any, get_args
 
 from pydantic import BaseModel
 
-from scenarios.node import Node, at, dotted, printable
-from scenarios.phrases import did_you_mean, echo, in_words, listed
-from scenarios.shape import ITEM, Slot, homes
-from scenarios.spot import Spot
+from scenarios.reading.node import Node, at, dotted, printable
+from scenarios.reading.phrases import did_you_mean, echo, in_words, listed
+from scenarios.reading.shape import ITEM, Slot, homes
+from scenarios.reading.spot import Spot
+from scenarios.reading.yaml_events import scalar
 from scenarios.units import without_prefix
-from scenarios.yaml_events import scalar
 
 MOST_HOMES = 3
 """A key that is at home in more places than these does not tell where it was meant."""
@@ -57,7 +57,7 @@ def words(error: Any, spot: Spot, root: Node, model: type[BaseModel]) -> tuple[s
         return _untold(spot, root)
     if kind in RANGES | LENGTHS | SCALARS | MAPPINGS | LISTS:
         if spot.about_key:
-            return f"the key must be {in_words(spot.slot)}", _nearest(spot.slot, spot.path[-1])
+            return f"the key must be {in_words(spot.slot)}", _nearest_option(spot.slot, spot.path[-1])
         return f"must be {in_words(spot.slot)}, not {echo(content)}", _remedy(kind, spot.slot, content)
     return str(error["msg"]).replace("Input should", "must", 1), ""
 
@@ -109,7 +109,7 @@ def _untold(spot: Spot, root: Node) -> tuple[str, str]:
 
 def _remedy(kind: str, slot: Slot, content: object) -> str:
     if kind == "literal_error":
-        return _nearest(slot, content)
+        return _nearest_option(slot, content)
     if kind in ("less_than", "less_than_equal"):
         fewer = without_prefix(content)
         return f"did you mean '{fewer}'?" if fewer else ""
@@ -123,6 +123,6 @@ def _remedy(kind: str, slot: Slot, content: object) -> str:
     return ""
 
 
-def _nearest(slot: Slot, content: object) -> str:
+def _nearest_option(slot: Slot, content: object) -> str:
     options = [option for form in slot.forms for option in get_args(form.type) if isinstance(option, str)]
     return did_you_mean(content, options) if isinstance(content, str) else ""

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from pydantic import BaseModel, ValidationError
 
 from scenarios.errors import Problem
-from scenarios.node import KeyPath, Node, Place, dotted, first_set, trail
-from scenarios.remedies import LISTS, MAPPINGS, SCALARS, TAGS, words
-from scenarios.spot import Spot, locate
+from scenarios.reading.node import UNREADABLE, KeyPath, Node, Place, dotted, first_set, trail
+from scenarios.reading.phrases import nearest
+from scenarios.reading.remedies import LISTS, MAPPINGS, SCALARS, TAGS, words
+from scenarios.reading.spot import Spot, locate
 
 MOST_PROBLEMS = 200
 
@@ -20,35 +23,26 @@ def explain(error: ValidationError, root: Node, model: type[BaseModel]) -> list[
         root: the validated document; its places say where each problem stands.
         model: the model.
     """
-    problems: dict[Problem, None] = {}  # members of a union often say the same
-    missing: dict[KeyPath, Problem] = {}
-    meant: set[KeyPath] = set()
     errors = error.errors(include_url=False, include_input=False)
-    for found in errors[:MOST_PROBLEMS]:
-        kind, spot = found["type"], locate(found["loc"], root, model)
-        if _of_other_member(kind, spot):
-            continue
-        message, hint = words(found, spot, root, model)
-        about_key = spot.about_key or kind == "extra_forbidden"
-        path = (*spot.path, spot.slot.tag) if kind in TAGS and spot.slot.tag else spot.path
-        problem = problem_at(root, path, message, hint, about_key=about_key)
-        problems[problem] = None
-        if kind == "missing":
-            missing[spot.path] = problem
-        elif kind == "extra_forbidden":
-            meant.update((*spot.path[:-1], key) for key in spot.holder.keys if f"mean {key!r}" in hint)
+    spots = [(found, locate(found["loc"], root, model)) for found in errors[:MOST_PROBLEMS]]
     # A misspelt key is one mistake, although pydantic also misses the right one.
-    twice = {missing[path] for path in meant & missing.keys()}
-    shown = [problem for problem in problems if problem not in twice]
+    meant = {
+        (*spot.path[:-1], nearest(str(spot.path[-1]), spot.holder.keys))
+        for found, spot in spots
+        if found["type"] == "extra_forbidden"
+    }
+    problems = [
+        _problem(found, spot, root, model)
+        for found, spot in spots
+        if not (_is_said_elsewhere(found["type"], spot) or (found["type"] == "missing" and spot.path in meant))
+    ]
     if len(errors) > MOST_PROBLEMS:
         more = f"{len(errors) - MOST_PROBLEMS} more problems are not shown"
-        shown.append(Problem(root.place.file, None, None, "", more, "mend these first"))
-    return shown
+        problems.append(Problem(root.place.file, None, None, "", more, "mend these first"))
+    return list(dict.fromkeys(problems))  # the members of a union often say the same
 
 
-def problem_at(
-    root: Node, path: KeyPath, message: str, hint: str = "", *, about_key: bool = False
-) -> Problem:
+def problem_at(root: Node, path: KeyPath, message: str, hint: str = "", *, about_key: bool = False) -> Problem:
     """Return a problem of the value at `path`, placed where a reader would mend it.
 
     A mapping or list is placed at its key, or at what `set` changed inside it; what is missing, at the
@@ -64,11 +58,18 @@ def problem_at(
     return Problem(place.file, place.line, place.column, dotted(root, path), message, hint)
 
 
-def _of_other_member(kind: str, spot: Spot) -> bool:
-    """True where another member of the union, made for the shape of the value, says better what is wrong."""
+def _problem(found: Any, spot: Spot, root: Node, model: type[BaseModel]) -> Problem:
+    message, hint = words(found, spot, root, model)
+    path = (*spot.path, spot.slot.tag) if found["type"] in TAGS and spot.slot.tag else spot.path
+    about_key = spot.about_key or found["type"] == "extra_forbidden"
+    return problem_at(root, path, message, hint, about_key=about_key)
+
+
+def _is_said_elsewhere(kind: str, spot: Spot) -> bool:
+    """True for what the reader has refused, and where the member of a union made for this shape says more."""
     content = spot.node.content if spot.node else None
     if isinstance(content, dict):
         return kind in SCALARS | LISTS and any(form.is_mapping for form in spot.slot.forms)
     if isinstance(content, tuple):
         return kind in SCALARS | MAPPINGS and any(form.origin in (tuple, list) for form in spot.slot.forms)
-    return False
+    return content is UNREADABLE

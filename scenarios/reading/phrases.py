@@ -9,16 +9,21 @@ from typing import Any, Literal, get_args
 
 import annotated_types
 
-from scenarios.shape import Form, Slot
+from scenarios.reading.shape import Form, Slot
 
 LONGEST_ECHO = 40
 """Characters of a wrong value that a message repeats."""
 
 
+def nearest(name: str, known: Iterable[str]) -> str | None:
+    """Return the known name that a misspelt one is most like, or None when it is like none."""
+    return next(iter(difflib.get_close_matches(name, list(known), n=1)), None)
+
+
 def did_you_mean(name: str, known: Iterable[str], *, otherwise: str = "") -> str:
     """Return `did you mean 'x'?` for the nearest of the known names, or `otherwise`."""
-    near = difflib.get_close_matches(name, list(known), n=1)
-    return f"did you mean {near[0]!r}?" if near else otherwise
+    near = nearest(name, known)
+    return otherwise if near is None else f"did you mean {near!r}?"
 
 
 def echo(value: object) -> str:

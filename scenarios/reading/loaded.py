@@ -8,8 +8,8 @@ from typing import Generic, TypeVar
 
 from scenarios.base import SpecModel
 from scenarios.errors import Problem
-from scenarios.explain import problem_at
-from scenarios.node import KeyPath, Node
+from scenarios.reading.explain import problem_at
+from scenarios.reading.node import KeyPath, Node
 
 M = TypeVar("M", bound=SpecModel)
 

@@ -9,9 +9,9 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from scenarios.loaded import Loaded
-from scenarios.node import KeyPath, at, trail
-from scenarios.yaml_events import scalar
+from scenarios.reading.loaded import Loaded
+from scenarios.reading.node import KeyPath, at, trail
+from scenarios.reading.yaml_events import scalar
 
 WIDEST = 64
 """Columns for keys and values, before the comment; longer lists and texts are broken."""
@@ -54,8 +54,7 @@ def resolve_text(loaded: Loaded[Any]) -> str:
     lines = list(_lines(_dumped(loaded), (), 0))
     column = max(len(line.text) for line in lines if line.path is not None)
     return "".join(
-        line.text
-        + ("\n" if line.path is None else f"{' ' * (column - len(line.text))}  # {_comment(loaded, line)}\n")
+        line.text + ("\n" if line.path is None else f"{' ' * (column - len(line.text))}  # {_comment(loaded, line)}\n")
         for line in lines
     )
 

@@ -21,7 +21,7 @@ from ruamel.yaml.events import (
 )
 
 from scenarios.errors import Problem, ScenarioError
-from scenarios.node import DEEPEST, Entry, Node, Place, printable
+from scenarios.reading.node import DEEPEST, UNREADABLE, Entry, Node, Place, printable
 
 MOST_NODES = 200_000
 """Keys and values written in one file."""
@@ -88,7 +88,7 @@ class NodeBuilder:
 
     Attributes:
         root: the top node; None for an empty document.
-        problems: what is wrong with single keys and values; such a key is skipped, such a value is None.
+        problems: what is wrong with single keys, which are skipped, and values, which become `UNREADABLE`.
     """
 
     def __init__(self, file: str) -> None:
@@ -121,9 +121,7 @@ class NodeBuilder:
     def _document(self, event: DocumentStartEvent) -> None:
         self._documents += 1
         if self._documents > 1:
-            self._stop(
-                event, "a second document starts here", "keep one document in a file, without '---' lines"
-            )
+            self._stop(event, "a second document starts here", "keep one document in a file, without '---' lines")
         if event.version not in (None, (1, 2)):
             self._stop(event, "this is not YAML 1.2", "delete the %YAML line")
 
@@ -133,10 +131,10 @@ class NodeBuilder:
         if top is not None and top.is_mapping and top.key is None and not top.drop:
             self._key(top, event, place)
             return
-        value: object = None
+        value: object = UNREADABLE
         try:
-            value = scalar(event.value) if event.style is None else event.value
             event.value.encode()
+            value = scalar(event.value) if event.style is None else event.value
         except UnicodeEncodeError:
             self._complain(place, "half a surrogate pair is no character", "write the character itself")
         except ValueError as error:
@@ -204,13 +202,9 @@ class NodeBuilder:
     def _arrive(self, event: Any) -> Place:
         self._written += 1
         if self._written > MOST_NODES:
-            self._stop(
-                event, f"more than {MOST_NODES} keys and values", "keep large tables in files of their own"
-            )
+            self._stop(event, f"more than {MOST_NODES} keys and values", "keep large tables in files of their own")
         if event.ctag is not None:
-            self._stop(
-                event, f"the tag {printable(_tag(event))} is not read", "delete it; texts go in quotes"
-            )
+            self._stop(event, f"the tag {printable(_tag(event))} is not read", "delete it; texts go in quotes")
         return self._place(event)
 
     def _refuse_as_key(self, event: Any) -> None:

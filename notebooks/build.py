@@ -1,0 +1,74 @@
+"""Executes the notebooks: from each percent-format `.py` beside this file the `.ipynb` that is committed."""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from pathlib import Path
+
+import jupytext
+import nbformat
+from nbclient import NotebookClient
+from nbformat import NotebookNode
+from traitlets.config import Config
+
+FOLDER = Path(__file__).parent
+LONGEST_CELL_S = 240
+
+
+def sources(folder: Path = FOLDER) -> list[Path]:
+    """Return the notebooks' sources; they are numbered."""
+    return sorted(folder.glob("[0-9]*.py"))
+
+
+def execute(source: Path) -> NotebookNode:
+    """Return the notebook of a source, executed in its folder.
+
+    It holds nothing that differs from one run to the next, or tells where it ran: no times, no progress, no
+    addresses, and cells named by their position.
+
+    Raises:
+        CellExecutionError: a cell failed.
+    """
+    notebook = jupytext.read(source)
+    with tempfile.TemporaryDirectory() as folder:
+        # Sockets in a folder of our own: the kernel takes no port of the machine.
+        transport = {"transport": "ipc", "ip": f"{folder}/kernel"}
+        NotebookClient(
+            notebook,
+            timeout=LONGEST_CELL_S,
+            kernel_name="python3",
+            record_timing=False,
+            resources={"metadata": {"path": str(source.parent)}},
+            config=Config({"AsyncKernelManager": transport}),
+        ).execute()
+    for position, cell in enumerate(notebook.cells):
+        cell.id = f"cell-{position:02d}"
+        if cell.cell_type == "code":
+            cell.outputs = [_without_repr(output) for output in cell.outputs if not _is_progress(output)]
+    notebook.metadata = {"kernelspec": notebook.metadata.kernelspec}
+    nbformat.validate(notebook)
+    return notebook
+
+
+def _is_progress(output: NotebookNode) -> bool:
+    """Whether an output is a progress bar, on stderr or as a widget: it holds times, and dies with the kernel."""
+    return output.get("name") == "stderr" or "application/vnd.jupyter.widget-view+json" in output.get("data", {})
+
+
+def _without_repr(output: NotebookNode) -> NotebookNode:
+    """Drop the `repr` beside a richer form: it is long, and may hold addresses of memory."""
+    if len(output.get("data", {})) > 1:
+        del output.data["text/plain"]
+    return output
+
+
+def main() -> None:
+    """Build every notebook, or those whose sources are named."""
+    for source in [Path(name) for name in sys.argv[1:]] or sources():
+        nbformat.write(execute(source), source.with_suffix(".ipynb"))
+        print(source.with_suffix(".ipynb").name)
+
+
+if __name__ == "__main__":
+    main()

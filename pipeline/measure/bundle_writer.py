@@ -1,0 +1,69 @@
+"""Writing a measurement bundle, whole or not at all."""
+
+from __future__ import annotations
+
+import hashlib
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from scenarios.bundle import META_FILE, TABLES, BundleMeta, TableFile
+from scenarios.errors import NotReady
+
+
+def require_free(out: Path) -> None:
+    """Check that a bundle can be written to `out`, before anything is measured.
+
+    Raises:
+        NotReady: something is there already, or its folder cannot be written.
+    """
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise NotReady(f"{out} exists already; choose another --out, measurements are never overwritten")
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.name}-"):
+            pass
+    except OSError as error:
+        raise _unwritable(out, error) from error
+
+
+def write_bundle(out: Path, facts: Mapping[str, Any], rows: Mapping[str, Sequence[Mapping[str, Any]]]) -> Path:
+    """Write a bundle and return its folder; nothing is left behind where it cannot be.
+
+    Args:
+        out: the folder; must not exist, or be empty.
+        facts: the fields of `BundleMeta` but `tables`.
+        rows: for each table of `scenarios.bundle.TABLES`, its rows.
+
+    Raises:
+        NotReady: the folder cannot be written.
+    """
+    try:
+        with tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.name}-") as name:
+            draft = Path(name) / "bundle"
+            draft.mkdir()
+            tables = {table: _write_table(draft, table, rows[table]) for table in TABLES}
+            meta = BundleMeta(**facts, tables=tables)
+            (draft / META_FILE).write_text(meta.model_dump_json(indent=2) + "\n", encoding="utf-8")
+            draft.rename(out)
+    except OSError as error:
+        raise _unwritable(out, error) from error
+    return out
+
+
+def _write_table(folder: Path, name: str, rows: Sequence[Mapping[str, Any]]) -> TableFile:
+    schema = pa.schema([(column, pa.type_for_alias(alias)) for column, alias in TABLES[name].items()])
+    columns = {column: [row[column] for row in rows] for column in TABLES[name]}
+    path = folder / f"{name}.parquet"
+    table = pa.table(columns, schema=schema)
+    pq.write_table(table, path, compression="zstd", write_page_checksum=True)
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    return TableFile(file=path.name, sha256=digest, rows=table.num_rows)
+
+
+def _unwritable(out: Path, error: OSError) -> NotReady:
+    return NotReady(f"{out} cannot be written ({error.strerror}); choose another --out or free space")

@@ -1,0 +1,37 @@
+"""The encoder as it resolved: a profile is worth nothing without it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from importlib import metadata
+
+import av
+
+from pipeline.ladders.probe import probe_x264
+from pipeline.ladders.x264 import x264_options
+from scenarios.ladder import Ladder, Rung
+from scenarios.machine import EncoderFacts
+
+RUNG_OPTIONS: dict[str, Callable[[Rung, str], dict[str, str]]] = {
+    "x264": lambda rung, preset: x264_options(rung, preset=preset)
+}
+"""What each backend hands to the encoder of a rung."""
+
+
+def encoder_facts(backend: str, preset: str, ladder: Ladder) -> EncoderFacts:
+    """Return backend, preset, options and library versions; options that differ by rung as `rung.option`."""
+    by_rung = {rung.name: RUNG_OPTIONS[backend](rung, preset) for rung in ladder.rungs}
+    first = by_rung[ladder.rungs[0].name]
+    shared = {
+        name: value for name, value in first.items() if all(options.get(name) == value for options in by_rung.values())
+    }
+    own = {
+        f"{rung}.{name}": value
+        for rung, options in by_rung.items()
+        for name, value in options.items()
+        if name not in shared
+    }
+    libraries = {name: ".".join(map(str, version)) for name, version in av.library_versions.items()}
+    libraries["av"] = metadata.version("av")
+    libraries["x264"] = probe_x264().detail
+    return EncoderFacts(backend=backend, preset=preset, options=shared | own, libraries=libraries)

@@ -1,0 +1,121 @@
+"""One load on a fresh server: two processes, one schedule, and where the machine's CPU went meanwhile."""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from pipeline.load.clip import SourceClip
+from pipeline.load.publishers import OPENING_S, PublisherConfig, Schedule
+from pipeline.measure.child import Child
+from pipeline.measure.host import CpuShares, cpu_shares, cpu_times
+from pipeline.measure.plan import Plan
+from pipeline.measure.server import ServerConfig
+from scenarios.ladder import Ladder
+
+START_TIMEOUT_S = 60.0
+END_TIMEOUT_S = 60.0
+HEAD_START_S = 0.2
+"""Between telling both processes the schedule and its start."""
+TICK_S = 0.25
+
+Tick = Callable[[], None]
+
+
+@dataclass(frozen=True)
+class RawRun:
+    """What one load gave, unjudged.
+
+    Attributes:
+        streams: how many at once.
+        schedule: when things were due; CLOCK_MONOTONIC.
+        server: a `ServerReport` as plain data.
+        generator: a `PublisherReport` as plain data.
+        shares: where the rest of the machine's CPU went in the window.
+    """
+
+    streams: int
+    schedule: Schedule
+    server: dict[str, Any]
+    generator: dict[str, Any]
+    shares: CpuShares
+
+    @property
+    def wall_s(self) -> float:
+        """Length of the window as the server saw it."""
+        end_s: float = self.server["end"]["at_s"]
+        return end_s - float(self.server["start"]["at_s"])
+
+    @property
+    def server_cpu_s(self) -> float:
+        """CPU of the whole server process in the window."""
+        end_s: float = self.server["end"]["cpu_s"]
+        return end_s - float(self.server["start"]["cpu_s"])
+
+
+def run_load(
+    streams: int,
+    *,
+    plan: Plan,
+    clip: SourceClip,
+    ladder: Ladder,
+    backend: str,
+    preset: str,
+    tick: Tick = lambda: None,
+) -> RawRun:
+    """Return what `streams` streams at once gave.
+
+    Args:
+        streams: how many.
+        plan: for how long.
+        clip: what they send.
+        ladder: what they are encoded to.
+        backend: name of the ladder backend.
+        preset: of its encoder.
+        tick: called some times a second.
+
+    Raises:
+        NotReady: a process could not start or did not answer.
+        EncoderUnavailable: the backend cannot encode the ladder.
+    """
+    keys = tuple(secrets.token_urlsafe(24) for _ in range(streams))
+    digests = {stream_name(i): hashlib.sha256(key.encode()).hexdigest() for i, key in enumerate(keys)}
+    config = ServerConfig(ladder.model_dump(mode="json"), backend, preset, digests)
+    with Child("pipeline.measure.server") as server, Child("pipeline.load.publishers") as generator:
+        server.tell(asdict(config))
+        generator.hear(START_TIMEOUT_S)
+        port = server.hear(START_TIMEOUT_S)["port"]
+        schedule = _schedule(streams, plan)
+        server.tell({"window_start_s": schedule.window_start_s, "window_end_s": schedule.window_end_s})
+        generator.tell(asdict(PublisherConfig(port, keys, str(clip.path), clip.content.source.fps, schedule)))
+        _wait(schedule.window_start_s, tick)
+        before = cpu_times()
+        _wait(schedule.window_end_s, tick)
+        after = cpu_times()
+        published = generator.hear(schedule.last_frame_s - time.monotonic() + END_TIMEOUT_S)
+        server.tell({"stop": True})
+        served = server.hear(END_TIMEOUT_S)
+    ours_s = served["end"]["cpu_s"] - served["start"]["cpu_s"] + published["cpu_s"]
+    return RawRun(streams, schedule, served, published, cpu_shares(before, after, ours_s=ours_s))
+
+
+def stream_name(number: int) -> str:
+    """Return the public name of a stream of a load."""
+    return f"stream-{number}"
+
+
+def _schedule(streams: int, plan: Plan) -> Schedule:
+    start_s = time.monotonic() + HEAD_START_S
+    last_s = start_s + (streams - 1) * plan.stagger_s + OPENING_S
+    window_start_s = last_s + plan.warm_up_segments * plan.segment_s
+    return Schedule(start_s, plan.stagger_s, window_start_s, window_start_s + plan.segments * plan.segment_s)
+
+
+def _wait(moment_s: float, tick: Tick) -> None:
+    while (left_s := moment_s - time.monotonic()) > 0:
+        tick()
+        time.sleep(min(left_s, TICK_S))

@@ -1,0 +1,92 @@
+"""The answer of a run in sentences, written from its numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from scenarios.catalogue import load_catalogue
+from sim.capacity import RESOURCES
+from sim.format import interval_text
+from sim.results import RunResult
+
+RESOURCE_NAMES = {"cpu": "CPU", "memory": "memory", "nic_in": "network in", "nic_out": "network out"}
+"""How a reader calls the resources of a node."""
+
+
+def value_text(mean: float, low: float, high: float, unit: str) -> str:
+    """Return a value with its unit and, where it has one of some width, its interval in brackets."""
+    value, between = interval_text(mean, low, high, unit)
+    ends = between.split(" … ")
+    return value if ends[0] == ends[-1] else f"{value} ({between})"
+
+
+def answer(result: RunResult) -> list[str]:
+    """Return the sentences that answer the scenario's question: size, what binds, cost, quality."""
+    text = {row.metric: value_text(row.mean, row.low, row.high, row.unit) for row in result.summary.itertuples()}
+    return [_size(result, text), _fullness(result, text), *_cost(result, text), *_quality(result, text)]
+
+
+def node_price_text(result: RunResult) -> str:
+    """Return the price of a transcode node, and whether it is assumed or listed."""
+    spec = result.scenario.platform.transcode
+    if spec.node_price_usd_per_hour is not None:
+        return f"an assumed {spec.node_price_usd_per_hour:g} USD per node-hour"
+    return f"a listed {load_catalogue().instances[spec.instance].price_usd_per_hour:g} USD per node-hour"
+
+
+def _size(result: RunResult, text: dict[str, str]) -> str:
+    workload = result.scenario.workload
+    asked = (
+        f"{workload.broadcasts.peak_concurrent:,.0f} concurrent broadcasts and their "
+        f"{workload.audience.peak_viewers:,.0f} viewers, as expected at the highest moment,"
+    )
+    room = f"of {_node(result)}, each with room for {text['broadcasts_per_node']}"
+    most = result.scenario.platform.transcode.max_nodes
+    peaks = result.values.loc[result.values["metric"] == "nodes_peak", "value"]
+    if peaks.max() >= most:
+        return f"{asked} reach the limit of {most:,} nodes (max_nodes) {room}; they may need more."
+    return f"{asked} need {text['nodes_peak']} {room}."
+
+
+def _node(result: RunResult) -> str:
+    name = result.scenario.platform.transcode.instance
+    if not load_catalogue().instances[name].is_this_machine:
+        return name
+    machine = result.profile.machine
+    return f"the measured machine ({machine.cores} cores of {machine.cpu_model})"
+
+
+def _fullness(result: RunResult, text: dict[str, str]) -> str:
+    binding = result.binding
+    others = [name for name in RESOURCES if name != binding]
+    stand = ", ".join(f"{RESOURCE_NAMES[name]} at {text[f'full_node_{name}']}" for name in others)
+    subject = RESOURCE_NAMES[binding]
+    return (
+        f"{subject[0].upper()}{subject[1:]} binds: on a full node it stands at {text[f'full_node_{binding}']} of "
+        f"what planning may use, {stand}."
+    )
+
+
+def _cost(result: RunResult, text: dict[str, str]) -> Iterator[str]:
+    hour = text["usd_per_stream_hour"]
+    an_hour = "" if hour == "–" else f": {_usd(hour, 'USD/h')} for an hour of broadcast"
+    month = _usd(text["transcode_usd_per_month"])
+    yield f"A month of the transcode nodes costs {month}, at {node_price_text(result)}{an_hour}."
+    yield (
+        f"Ingest nodes add {_usd(text['ingest_usd_per_month'])}, chat nodes {_usd(text['chat_usd_per_month'])}, "
+        f"and delivery to viewers {_usd(text['egress_usd_per_month'])}, at list prices."
+    )
+
+
+def _usd(text: str, unit: str = "USD/month") -> str:
+    return text.replace(unit, "USD")
+
+
+def _quality(result: RunResult, text: dict[str, str]) -> Iterator[str]:
+    refused = result.summary.set_index("metric")["mean"]["refused_fraction"]
+    if refused == 0:
+        yield "No broadcast is refused or gives up."
+    elif refused > 0:  # NaN where none asked
+        yield f"{text['refused_fraction']} of broadcasts are refused or give up."
+    if (wait := text["start_wait_p95_s"]) != "–":
+        yield f"95 % of those that start have their first segment within {wait}."

@@ -1,0 +1,28 @@
+"""What the pages show is what the commands print."""
+
+from __future__ import annotations
+
+import importlib.util
+import subprocess
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+spec = importlib.util.spec_from_file_location("refresh", ROOT / "docs" / "refresh.py")
+refresh = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(refresh)
+
+
+@pytest.mark.parametrize("page", refresh.PAGES, ids=lambda page: page.name)
+def test_every_block_runs_and_prints_what_the_page_shows(page):
+    text = page.read_text(encoding="utf-8")
+    assert len(refresh.BLOCK.findall(text)) >= 3
+    assert refresh.refreshed(text) == text
+
+
+def test_a_stale_output_a_failing_command_and_a_missing_target_are_caught():
+    assert refresh.refreshed("```console\n$ echo new\nold\n```") == "```console\n$ echo new\nnew\n```"
+    for block in ("```console\n$ false\n```", "```python\n1 / 0\n```", "```console\n$ make no-such-target\n```"):
+        with pytest.raises(subprocess.CalledProcessError):
+            refresh.refreshed(block)
