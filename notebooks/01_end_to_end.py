@@ -28,7 +28,7 @@ from sim import fit, replay, run
 
 # %matplotlib inline
 
-BUNDLE = Path("bundles/epyc-2c-x264-ultrafast")
+BUNDLE = Path("../scenarios/bundles/epyc-2c-x264-ultrafast")
 BASELINE = Path("../scenarios/library/baseline.yaml")
 
 # %% [markdown]
@@ -90,6 +90,9 @@ baseline = load_scenario(BASELINE)
 with tqdm(total=6, desc="replications") as bar:
     result = run(baseline, profile, replications=6, progress=lambda done, _: bar.update(done - bar.n))
 result
+
+# %% [markdown]
+# In a band around a line lie 95 % of days: it holds the noise of the day and what the measurement left open.
 
 # %%
 result.plot_fleet()

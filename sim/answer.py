@@ -5,19 +5,22 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from scenarios.catalogue import load_catalogue
-from sim.capacity import RESOURCES
+from sim.capacity import RESOURCE_NAMES, RESOURCES
 from sim.format import interval_text
 from sim.results import RunResult
-
-RESOURCE_NAMES = {"cpu": "CPU", "memory": "memory", "nic_in": "network in", "nic_out": "network out"}
-"""How a reader calls the resources of a node."""
-
 
 def value_text(mean: float, low: float, high: float, unit: str) -> str:
     """Return a value with its unit and, where it has one of some width, its interval in brackets."""
     value, between = interval_text(mean, low, high, unit)
     ends = between.split(" … ")
     return value if ends[0] == ends[-1] else f"{value} ({between})"
+
+
+def days_text(result: RunResult, metric: str) -> str:
+    """Return the range in which 95 % of days lie, in the unit of the mean; empty with a single replication."""
+    row = result.summary.set_index("metric").loc[metric]
+    _, days = interval_text(row["mean"], row["day_low"], row["day_high"], row["unit"])
+    return "" if days == "–" else days
 
 
 def answer(result: RunResult) -> list[str]:
@@ -45,7 +48,9 @@ def _size(result: RunResult, text: dict[str, str]) -> str:
     peaks = result.values.loc[result.values["metric"] == "nodes_peak", "value"]
     if peaks.max() >= most:
         return f"{asked} reach the limit of {most:,} nodes (max_nodes) {room}; they may need more."
-    return f"{asked} need {text['nodes_peak']} {room}."
+    days = days_text(result, "nodes_peak")
+    on_most_days = f"; 95 % of days need {days}" if days else ""
+    return f"{asked} need {text['nodes_peak']} {room}{on_most_days}."
 
 
 def _node(result: RunResult) -> str:

@@ -1,4 +1,4 @@
-"""Means and 95 % intervals over replications, along the day: what a plot draws, as plain arrays."""
+"""Means over replications along the day, and where a single day lies: what a plot draws, as plain arrays."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ MOST_POINTS = 300
 
 
 class Band(NamedTuple):
-    """A line over the day with its interval.
+    """A line over the day, and the range of single days around it.
 
     Attributes:
         hour: local time of the middle of each bin, in hours; runs on past 24.
         mean: over replications; NaN where no replication has a value.
-        low: lower end of the 95 % interval of the mean; NaN with fewer than two replications.
-        high: its upper end.
+        low: where 95 % of days begin; NaN with fewer than two replications.
+        high: where they end.
     """
 
     hour: Floats
@@ -58,8 +58,8 @@ def ratio(result: RunResult, above: str, below: str) -> Band:
     return _band(result, _binned(result, result.ticks[above]) / denominator.where(denominator > 0))
 
 
-def interval(values: Floats) -> tuple[Floats, Floats, Floats]:
-    """Return mean, low and high of each row, NaN left out: Student's t over independent replications.
+def range_of_days(values: Floats) -> tuple[Floats, Floats, Floats]:
+    """Return mean, low and high of each row, NaN left out: 95 % of days, as in `sim.metrics.summarise`.
 
     Args:
         values: shape (points, replications).
@@ -68,8 +68,8 @@ def interval(values: Floats) -> tuple[Floats, Floats, Floats]:
     mean = np.where(known, np.nansum(values, axis=1), np.nan) / np.maximum(known, 1)
     squares = np.nansum((values - mean[:, None]) ** 2, axis=1)
     freedom = np.where(known > 1, known - 1, np.nan)
-    half = stats.t.ppf(0.975, freedom) * np.sqrt(squares / freedom / np.maximum(known, 1))
-    return mean, mean - half, mean + half
+    half = stats.t.ppf(0.975, freedom) * np.sqrt(squares / freedom * (1.0 + 1.0 / np.maximum(known, 1)))
+    return mean, np.maximum(mean - half, 0.0), mean + half
 
 
 def _binned(result: RunResult, values: pd.Series[float] | float) -> pd.DataFrame:
@@ -83,4 +83,4 @@ def _binned(result: RunResult, values: pd.Series[float] | float) -> pd.DataFrame
 def _band(result: RunResult, values: pd.DataFrame) -> Band:
     middle = values.index.to_numpy(float) + 0.5
     hour = result.scenario.horizon.start_hour + middle * bin_minutes(result) / 60.0
-    return Band(hour, *interval(values.to_numpy(float)))
+    return Band(hour, *range_of_days(values.to_numpy(float)))

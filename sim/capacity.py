@@ -22,6 +22,8 @@ from sim.sampling import Floats
 
 RESOURCES = ("cpu", "memory", "nic_in", "nic_out")
 """Order of every vector: core-seconds per second, bytes, bits per second each way."""
+RESOURCE_NAMES = {"cpu": "CPU", "memory": "memory", "nic_in": "inbound network", "nic_out": "outbound network"}
+"""How a reader calls them."""
 
 
 @dataclass(frozen=True)

@@ -82,8 +82,8 @@ def run(
         print(to_json(result.document()), end="")
         return
     print(scenario.title, "", scenario.question, "", sep="\n")
-    origin = "by --profile" if overridden else "named by the scenario"
-    _print_grounds([f"profile {origin}", *result.rests_on()])
+    choice = "the profile given by --profile" if overridden else "the profile named by the scenario"
+    _print_grounds(choice, result.rests_on())
     table = result.table()
     _print_table(table.itertuples(index=False), tuple(table.columns))
     print(f"\nBinding resource of a transcode node: {result.binding}. {result.replications} replications, seed {seed}.")
@@ -147,8 +147,8 @@ def _scenario_and_profile(file: Path, profile: str | None) -> tuple[Scenario, Pr
     return scenario, load_profile(profile or scenario.profile), profile is not None
 
 
-def _print_grounds(lines: Iterable[str]) -> None:
-    print("Rests on")
+def _print_grounds(choice: str, lines: Iterable[str]) -> None:
+    print(f"Rests on {choice}:")
     for line in lines:
         print(f"  - {line}")
     print()

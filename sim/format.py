@@ -10,11 +10,16 @@ SCALES = {
 }
 
 
+COUNTED = ("nodes", "broadcasts", "viewers")
+
+
 def interval_text(mean: float, low: float, high: float, unit: str) -> tuple[str, str]:
     """Return a value with its unit, and its interval in the same unit; a dash where there is none."""
     if math.isnan(mean):
         return "–", "–"
     factor, name = _scale(mean, unit)
+    if mean == 1 and unit in COUNTED:
+        name = unit.removesuffix("s")
     value = f"{_number(mean * factor, unit)} {name}".rstrip()
     if math.isnan(low):
         return value, "–"
@@ -32,6 +37,6 @@ def _scale(value: float, unit: str) -> tuple[float, str]:
 
 def _number(value: float, unit: str) -> str:
     """Return four significant digits, or whole units from a thousand on."""
-    if abs(value) >= 1000 or (unit in {"nodes", "broadcasts", "viewers"} and abs(value) >= 100):
+    if abs(value) >= 1000 or (unit in COUNTED and abs(value) >= 100):
         return f"{value:,.0f}"
     return f"{value:.3g}" if abs(value) < 1 else f"{value:.4g}"

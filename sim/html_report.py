@@ -128,8 +128,9 @@ def _groups(result: RunResult) -> list[tuple[str, list[dict[str, Any]]]]:
     groups: dict[str, list[dict[str, Any]]] = {}
     for row in result.summary.itertuples():
         value, between = interval_text(row.mean, row.low, row.high, row.unit)
+        _, days = interval_text(row.mean, row.day_low, row.day_high, row.unit)
         binds = row.metric == f"full_node_{result.binding}"
-        facts = {"what": METRICS[row.metric].meaning, "value": value, "interval": between, "binds": binds}
+        facts = {"what": METRICS[row.metric].meaning, "value": value, "interval": between, "days": days, "binds": binds}
         groups.setdefault(row.component, []).append(facts)
     return list(groups.items())
 

@@ -16,7 +16,7 @@ from scipy import stats
 
 from scenarios.catalogue import Catalogue
 from scenarios.scenario import Scenario
-from sim.capacity import RESOURCES
+from sim.capacity import RESOURCE_NAMES
 from sim.cost import egress_usd, months, node_hours
 from sim.records import Replication
 
@@ -128,9 +128,9 @@ METRICS: dict[str, Metric] = {
     ),
     **{
         f"full_node_{resource}": Metric(
-            "transcode", "1", f"planned {resource} in use on a full node", _stands_at(resource)
+            "transcode", "1", f"planned {name} in use on a full node", _stands_at(resource)
         )
-        for resource in RESOURCES
+        for resource, name in RESOURCE_NAMES.items()
     },
     "broadcasts_peak": Metric(
         "transcode",
@@ -198,8 +198,8 @@ def summarise(values: pd.DataFrame, confidence: float = 0.95) -> pd.DataFrame:
 
     Two intervals, both Student's t over independent replications. That of the mean narrows with more
     replications. That of a day is where the next single day lies, in a world drawn from the profile: the noise of
-    the day and the ignorance of the profile, which replications do not shrink; it is cut off at 0, as no metric
-    is negative.
+    the day and the ignorance of the profile, which replications do not shrink. Both are cut off at 0, as no
+    metric is negative.
 
     Returns:
         Columns component, metric, unit, mean, low, high (of the mean), day_low, day_high, replications.
@@ -213,7 +213,7 @@ def summarise(values: pd.DataFrame, confidence: float = 0.95) -> pd.DataFrame:
             spread = stats.t.ppf((1 + confidence) / 2, known.size - 1) * known.std(ddof=1)
             half = float(spread / math.sqrt(known.size))
             day = float(spread * math.sqrt(1 + 1 / known.size))
-        ends = (mean - half, mean + half, max(0.0, mean - day) if known.size > 1 else math.nan, mean + day)
-        rows.append((component, name, unit, mean, *ends, known.size))
+        ends = np.array([mean - half, mean + half, mean - day, mean + day])
+        rows.append((component, name, unit, mean, *np.maximum(ends, 0.0).tolist(), known.size))
     columns = ["component", "metric", "unit", "mean", "low", "high", "day_low", "day_high", "replications"]
     return pd.DataFrame(rows, columns=columns)

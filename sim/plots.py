@@ -1,6 +1,6 @@
 """Figures of a result, each titled by the question it answers; no global state of matplotlib changes.
 
-Lines are means over replications; bands and whiskers are the 95 % interval of that mean, as in the table.
+Lines are means over replications. A band is where 95 % of days lie; a whisker is the 95 % interval of the mean.
 """
 
 from __future__ import annotations
@@ -8,16 +8,17 @@ from __future__ import annotations
 import functools
 import io
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from scenarios.errors import NotReady
-from sim.answer import RESOURCE_NAMES, value_text
-from sim.bands import interval, level, ratio
+from sim.answer import RESOURCE_NAMES, days_text, value_text
+from sim.bands import level, ratio
 from sim.capacity import RESOURCES
 from sim.format import SCALES, interval_text
-from sim.metrics import METRICS
+from sim.metrics import METRICS, summarise
 from sim.plot_axes import (
     BLUE,
     GREEN,
@@ -109,12 +110,9 @@ def hit_ratios(result: RunResult) -> Figure:
 @_styled
 def cost(result: RunResult) -> Figure:
     """Return a month's cost: all nodes beside delivery, then the nodes alone on an axis of their own."""
-    values = result.values.pivot(index="replication", columns="metric", values="value")
     figure, (above, below) = stacked("Where does a month's money go?", heights_in=(1.2, 1.6), share_x=False)
-    nodes = _usd("all nodes", values[list(NODE_COSTS)].sum(axis=1, skipna=False), BLUE)
-    delivery = _usd(METRICS[DELIVERY_COST].meaning, values[DELIVERY_COST], VERMILION)
-    draw_bars(above, [nodes, delivery])
-    draw_bars(below, [_usd(METRICS[name].meaning, values[name], BLUE) for name in NODE_COSTS])
+    draw_bars(above, [_all_nodes(result), _usd(result, DELIVERY_COST, VERMILION)])
+    draw_bars(below, [_usd(result, metric, BLUE) for metric in NODE_COSTS])
     below.set_title("The nodes alone, on an axis of their own", color=BLUE)
     below.set_xlabel("USD per month")
     return figure
@@ -166,10 +164,24 @@ def svg(figure: Figure, *, salt: str) -> str:
 
 def _peak(result: RunResult, metric: str) -> Level:
     row = result.summary.set_index("metric").loc[metric]
-    text = value_text(row["mean"], row["low"], row["high"], row["unit"])
-    return Level(row["mean"], f"highest moment: {text}")
+    mean, _ = interval_text(row["mean"], row["low"], row["high"], row["unit"])
+    days = days_text(result, metric)
+    return Level(row["mean"], f"highest moment: {mean}" + (f", {days} on 95 % of days" if days else ""))
 
 
-def _usd(label: str, values: pd.Series[float], colour: str) -> Bar:
-    mean, low, high = (float(end[0]) for end in interval(values.to_numpy(float)[None, :]))
+def _usd(result: RunResult, metric: str, colour: str) -> Bar:
+    row = result.summary.set_index("metric").loc[metric]
+    return _usd_bar(METRICS[metric].meaning, row, colour)
+
+
+def _all_nodes(result: RunResult) -> Bar:
+    """Return the bar of the nodes' sum, with an interval of its own: the parts vary together."""
+    parts = result.values[result.values["metric"].isin(NODE_COSTS)]
+    sums = parts.groupby("replication", as_index=False)["value"].sum(min_count=len(NODE_COSTS))
+    total = summarise(sums.assign(component="cost", metric="all nodes", unit="USD/month"))
+    return _usd_bar("all nodes", total.loc[0], BLUE)
+
+
+def _usd_bar(label: str, row: pd.Series[Any], colour: str) -> Bar:
+    mean, low, high = (float(row[end]) for end in ("mean", "low", "high"))
     return Bar(label, mean, low, high, value_text(mean, low, high, "USD"), colour)

@@ -162,7 +162,7 @@ class RunResult:
             "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
             "host": platform.node(),
             "python": platform.python_version(),
-            "versions": {name: metadata.version(name) for name in ("numpy", "scipy", "pandas", "simpy")},
+            "versions": {name: metadata.version(name) for name in ("headroom", "numpy", "scipy", "pandas", "simpy")},
             "cpus": os.cpu_count(),
             "seed": self.seed,
             "replications": self.replications,

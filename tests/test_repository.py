@@ -12,13 +12,12 @@ from pathlib import Path
 import pytest
 
 from scenarios.coefficient import COEFFICIENTS
+from scenarios.profile import PROFILES, load_profile
 
 ROOT = Path(__file__).parent.parent
 PACKAGES = ("scenarios", "sim", "pipeline")
 SOURCES = sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
-MODULES = [
-    ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__") for path in SOURCES
-]
+MODULES = [".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__") for path in SOURCES]
 
 
 def functions(path: Path) -> list[ast.FunctionDef | ast.AsyncFunctionDef]:
@@ -27,18 +26,14 @@ def functions(path: Path) -> list[ast.FunctionDef | ast.AsyncFunctionDef]:
 
 
 def test_import_contracts_hold():
-    done = subprocess.run(
-        [str(Path(sys.executable).parent / "lint-imports")], cwd=ROOT, capture_output=True, text=True
-    )
+    done = subprocess.run([str(Path(sys.executable).parent / "lint-imports")], cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_files_and_functions_can_be_held_in_the_head(path):
     assert path.read_text(encoding="utf-8").count("\n") <= 400
-    long = [
-        f"{f.name} ({f.end_lineno - f.lineno + 1})" for f in functions(path) if f.end_lineno - f.lineno >= 60
-    ]
+    long = [f"{f.name} ({f.end_lineno - f.lineno + 1})" for f in functions(path) if f.end_lineno - f.lineno >= 60]
     assert long == []
 
 
@@ -75,12 +70,21 @@ def test_coefficient_catalogue_is_the_table_of_the_code():
     assert documented == {name: tuple(kind) for name, kind in COEFFICIENTS.items()}
 
 
+def test_every_coefficient_is_produced_by_a_fit():
+    shipped = [load_profile(path.stem) for path in PROFILES.glob("*.yaml")]
+    assert shipped
+    for profile in shipped:
+        assert {coefficient.name for coefficient in profile.coefficients} == set(COEFFICIENTS)
+
+
 @pytest.mark.parametrize("name", COEFFICIENTS)
-def test_every_coefficient_is_produced_and_consumed(name):
-    for module in (COEFFICIENTS[name].producer, COEFFICIENTS[name].consumer):
-        home = Path(importlib.import_module(module).__file__)
-        package = [home] if home.parent.name == "sim" else sorted(home.parent.glob("*.py"))
-        assert any(name in path.read_text(encoding="utf-8") for path in package), module
+def test_every_coefficient_is_consumed(name):
+    """Its consumer, or that module's package, reads it; `{stage}_cpu_s_per_frame` reads several."""
+    importlib.import_module(COEFFICIENTS[name].producer)
+    home = Path(importlib.import_module(COEFFICIENTS[name].consumer).__file__)
+    files = [home] if home.parent.name == "sim" else sorted(home.parent.glob("*.py"))
+    text = "".join(path.read_text(encoding="utf-8") for path in files)
+    assert name in text or "}_" + name.split("_", 1)[1] in text
 
 
 def test_pages_name_no_private_path_or_host():

@@ -31,7 +31,7 @@ def require_free(out: Path) -> None:
         raise _unwritable(out, error) from error
 
 
-def write_bundle(out: Path, facts: Mapping[str, Any], rows: Mapping[str, Sequence[Mapping[str, Any]]]) -> Path:
+def write_bundle(out: Path, *, facts: Mapping[str, Any], rows: Mapping[str, Sequence[Mapping[str, Any]]]) -> Path:
     """Write a bundle and return its folder; nothing is left behind where it cannot be.
 
     Args:

@@ -18,7 +18,7 @@ RUNG_OPTIONS: dict[str, Callable[[Rung, str], dict[str, str]]] = {
 """What each backend hands to the encoder of a rung."""
 
 
-def encoder_facts(backend: str, preset: str, ladder: Ladder) -> EncoderFacts:
+def encoder_facts(*, backend: str, preset: str, ladder: Ladder) -> EncoderFacts:
     """Return backend, preset, options and library versions; options that differ by rung as `rung.option`."""
     by_rung = {rung.name: RUNG_OPTIONS[backend](rung, preset) for rung in ladder.rungs}
     first = by_rung[ladder.rungs[0].name]

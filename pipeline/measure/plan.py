@@ -13,11 +13,11 @@ WARM_UP_SEGMENTS = 2
 QUICK_SEGMENTS = 9
 FEWEST_SEGMENTS = 8
 MOST_RUNS = 6
-START_S = 2.5
+START_S = 1.5
 """For two processes to start and load their libraries."""
 END_S = 3.0
 """For the last frames of a server that is behind."""
-FRAME_S = 6.0
+AROUND_S = 6.0
 """For checks before the first load and for writing the bundle."""
 USUAL_STREAMS = 5
 """Streams that a run is planned with: what two cores carry."""
@@ -65,7 +65,7 @@ def quick_plan(*, budget_s: float, segment_s: float) -> Plan:
     """
     for segments in range(QUICK_SEGMENTS, FEWEST_SEGMENTS - 1, -1):
         plan = Plan(budget_s=budget_s, runs=MOST_RUNS, segments=segments, segment_s=segment_s)
-        runs = int((budget_s - FRAME_S) / plan.run_s(USUAL_STREAMS))
+        runs = int((budget_s - AROUND_S) / plan.run_s(USUAL_STREAMS))
         if runs >= MOST_RUNS - 1 or (segments == FEWEST_SEGMENTS and runs >= 2):
             return Plan(budget_s=budget_s, runs=min(runs, MOST_RUNS), segments=segments, segment_s=segment_s)
     raise NotReady(

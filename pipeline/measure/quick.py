@@ -19,7 +19,7 @@ from pipeline.measure.bundle_writer import require_free, write_bundle
 from pipeline.measure.encoder import encoder_facts
 from pipeline.measure.host import machine_facts
 from pipeline.measure.load_run import RawRun, run_load
-from pipeline.measure.plan import FRAME_S, Plan, quick_plan
+from pipeline.measure.plan import AROUND_S, Plan, quick_plan
 from pipeline.measure.rows import Rows, joined, rows_of
 from pipeline.measure.search import Tried, next_load
 from pipeline.measure.verdict import Verdict
@@ -73,7 +73,7 @@ def measure_quick(
         source: what every stream sends; its clip is made first, once, outside of the budget.
         encoder: as `--encoder` takes it.
         budget_s: wall-clock time for all but making the clip.
-        say: told the encoder, the budget before it is spent, and each result.
+        say: told the budget before it is spent, the encoder, and each result.
         progress: see `Progress`.
 
     Raises:
@@ -100,29 +100,31 @@ def measure(
     require_free(out)
     choice = choose_backend(encoder)
     choice.backend.check(ladder)
+    say(plan.describe())
     say(choice.why)
     progress(0.0, "making the source clip")
     clip = source_clip(source)
-    say(plan.describe())
     started_s = time.monotonic()
 
     def tick(doing: str) -> None:
         progress(time.monotonic() - started_s, doing)
 
-    taken = _search(plan, ladder, clip, choice, tick=tick, say=say, started_s=started_s)
-    reasons = [verdict.void_reason for verdict in taken.verdicts if verdict.void_reason]
-    if len(reasons) == len(taken.verdicts):
-        raise NotReady(f"every run was void ({reasons[0]}); end other programs and measure again")
+    taken = _search(plan, ladder=ladder, clip=clip, choice=choice, tick=tick, say=say, started_s=started_s)
+    if not taken.verdicts:
+        raise NotReady(f"a budget of {plan.budget_s:.0f} s is too short for one load; allow more")
+    if not taken.tried:
+        raise NotReady(f"every run was void ({taken.verdicts[0].void_reason}); end other programs and measure again")
     tick("writing the bundle")
-    return write_bundle(out, _facts(ladder, clip, choice, plan, taken), joined(taken.parts))
+    facts = _facts(plan, taken, ladder=ladder, clip=clip, choice=choice)
+    return write_bundle(out, facts=facts, rows=joined(taken.parts))
 
 
 def _search(
     plan: Plan,
+    *,
     ladder: Ladder,
     clip: SourceClip,
     choice: Choice,
-    *,
     tick: Callable[[str], None],
     say: Callable[[str], None],
     started_s: float,
@@ -132,7 +134,7 @@ def _search(
     while True:
         streams = next_load(taken.tried, cores=cores, runs_left=plan.runs - len(taken.verdicts))
         gone_s = time.monotonic() - started_s
-        if streams is None or gone_s + plan.run_s(streams) + FRAME_S / 2 > plan.budget_s:
+        if streams is None or gone_s + plan.run_s(streams) + AROUND_S / 2 > plan.budget_s:
             return taken
         doing = f"N = {streams}"
         raw = run_load(
@@ -166,7 +168,7 @@ def _result(raw: RawRun, verdict: Verdict) -> str:
     return f"N = {raw.streams}: {verdict.verdict}{why}, {cores:.2f} cores in use{slope}{note}"
 
 
-def _facts(ladder: Ladder, clip: SourceClip, choice: Choice, plan: Plan, taken: _Taken) -> dict[str, Any]:
+def _facts(plan: Plan, taken: _Taken, *, ladder: Ladder, clip: SourceClip, choice: Choice) -> dict[str, Any]:
     today = datetime.datetime.now(datetime.UTC).date()
     return {
         "headroom_bundle": 1,
@@ -175,7 +177,7 @@ def _facts(ladder: Ladder, clip: SourceClip, choice: Choice, plan: Plan, taken: 
         "headroom_version": _version(),
         "depth": "quick",
         "machine": machine_facts(),
-        "encoder": encoder_facts(choice.backend.name, choice.backend.preset, ladder),
+        "encoder": encoder_facts(backend=choice.backend.name, preset=choice.backend.preset, ladder=ladder),
         "ladders": {LADDER_NAME: ladder},
         "content": (clip.content,),
         "warm_up_segments": plan.warm_up_segments,

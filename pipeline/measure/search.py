@@ -6,6 +6,9 @@ import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
+REPEATS = 2
+"""Runs of one stream, as far as runs are left."""
+
 
 class Tried(NamedTuple):
     """A load that was run and is not void.
@@ -25,7 +28,9 @@ def next_load(tried: Sequence[Tried], *, cores: int, runs_left: int) -> int | No
     """Return the number of streams to run next, or None when the answer is known or no run is left.
 
     Doubling goes no further than one stream beyond cores ÷ CPU per stream, which cannot hold; it goes faster
-    where that is so far away that doubling would not reach it with the runs that are left.
+    where that is so far away that doubling would not reach it with the runs that are left. Once the largest
+    load that holds is known, one stream is run a second time, if a run is left: two runs of one load are the
+    only measure of how far any of the figures can be trusted.
     """
     if runs_left < 1:
         return None
@@ -36,8 +41,10 @@ def next_load(tried: Sequence[Tried], *, cores: int, runs_left: int) -> int | No
     if not holding:
         return None
     largest = max(holding)
+    if failing is not None and failing - largest.streams > 1:
+        return (largest.streams + failing) // 2
     if failing is not None:
-        return (largest.streams + failing) // 2 if failing - largest.streams > 1 else None
+        return 1 if sum(load.streams == 1 for load in tried) < REPEATS else None
     hopeless = math.floor(cores * largest.streams / max(largest.cores_in_use, 1e-6)) + 1
     stride = max(2.0, (hopeless / largest.streams) ** (1 / max(runs_left - 1, 1)))
     return max(min(math.floor(largest.streams * stride), hopeless), largest.streams + 1)

@@ -55,7 +55,7 @@ def load_rows(
         }
 
 
-def n_max_row(measured: int | None, predicted: int, nulls: NullModels) -> dict[str, object]:
+def n_max_row(measured: int | None, predicted: int, *, nulls: NullModels) -> dict[str, object]:
     """Return the row of the largest load that holds; None: the search did not bracket it."""
     return {
         "load": None,
@@ -81,7 +81,7 @@ def measured_n_max(runs: pd.DataFrame) -> int | None:
 
 
 def segment_rows(
-    seen: Mapping[int, Outcome], foreseen: Mapping[int, Outcome], loads: Mapping[int, int]
+    seen: Mapping[int, Outcome], foreseen: Mapping[int, Outcome], *, loads: Mapping[int, int]
 ) -> pd.DataFrame:
     """Return one row per segment and rung of every run: measured and predicted publication.
 

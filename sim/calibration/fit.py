@@ -51,10 +51,10 @@ def fit(folders: Sequence[Path], *, name: str, draws: int = 200) -> Profile:
     sums = block_sums(evidence.bundle)
     _check_enough(evidence, sums)
     rates = run_rates(evidence.bundle, sums)
-    best = middle(evidence, sums, rates)
+    best = middle(evidence, sums=sums, rates=rates)
     _check_finite(evidence, best)
     rng = stream(zlib.crc32(" ".join(evidence.identities).encode()), 0, "calibration bootstrap")
-    rows = joint_draws(evidence, sums, rates, draws=draws, rng=rng)
+    rows = joint_draws(evidence, sums=sums, rates=rates, draws=draws, rng=rng)
     coefficients = _coefficients(evidence, best, rows, remarks=_remarks(evidence, rates))
     keys = [coefficient.key for coefficient in coefficients]
     return Profile(

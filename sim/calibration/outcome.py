@@ -61,7 +61,7 @@ def measured(bundle: Bundle, run: int) -> Outcome:
     )
 
 
-def predicted(arrivals: Arrivals, profile: Profile, values: Mapping[str, float], *, seed: int) -> Outcome:
+def predicted(arrivals: Arrivals, profile: Profile, *, values: Mapping[str, float], seed: int) -> Outcome:
     """Return what the node model makes of arrivals and configuration, with service times from a profile.
 
     Args:
@@ -73,7 +73,7 @@ def predicted(arrivals: Arrivals, profile: Profile, values: Mapping[str, float],
     Raises:
         CalibrationError: the profile lacks the source or a rung, or the load is too short for a verdict.
     """
-    services = service_times(arrivals, profile, values, seed=seed)
+    services = service_times(arrivals, profile, values=values, seed=seed)
     records = run_node(arrivals, services)
     start_s, end_s = arrivals.window_start_s, arrivals.window_end_s
     frames = records.frames[records.frames["arrival_s"].between(start_s, end_s)]

@@ -13,7 +13,7 @@ from scenarios.profile import Profile
 
 HEADER = """\
 # Calibration profile: what one machine and one encoder were measured to cost. Written by
-#     headroom fit {bundles} --name {name}
+#     headroom fit {bundles} --name {name} --out {name}.yaml
 # Do not edit the figures: measure and fit again. The coefficients are described in docs/coefficients.md.
 """
 PLAIN = re.compile(r"[A-Za-z][A-Za-z0-9_/.@-]*(?: [A-Za-z0-9_/.@-]+)*")

@@ -18,7 +18,7 @@ def run_rates(bundle: Bundle, sums: pd.DataFrame) -> pd.DataFrame:
 
     Columns: `streams`; `cpu`, `ingest`, `stages` and `other`, core-seconds per stream-second of the whole
     process, of its RTMP event loop, of all measured stages, and of the rest; `share`, of all cores in use
-    by the server; `rss`.
+    by the server; `elsewhere`, share of all cores that other processes and the hypervisor took; `rss`.
 
     Raises:
         CalibrationError: a run lacks one of these.
@@ -36,6 +36,7 @@ def run_rates(bundle: Bundle, sums: pd.DataFrame) -> pd.DataFrame:
             "ingest": runs["ingest_cpu_s"] / runs["media_s"],
             "stages": stages_per_stream_s(bundle, by_run).reindex(runs.index),
             "share": runs["server_cpu_s"] / (runs["wall_s"] * bundle.meta.machine.cores),
+            "elsewhere": (runs["steal_fraction"] + runs["contention_fraction"]).fillna(0.0),
             "rss": runs["rss_bytes"],
         }
     )

@@ -93,7 +93,7 @@ def replay(folder: Path, profile: Profile, *, seed: int = 1) -> ReplayResult:
     values = profile.middle()
     arrivals = {run: arrivals_of(bundle, run) for run in repeat}
     seen = {run: measured(bundle, run) for run in arrivals}
-    foreseen = {run: predicted(load, profile, values, seed=seed + repeat[run]) for run, load in arrivals.items()}
+    foreseen = {run: predicted(load, profile, values=values, seed=seed + repeat[run]) for run, load in arrivals.items()}
     loads = {run: len(load.streams) for run, load in arrivals.items()}
     single = [seen[run] for run, streams in loads.items() if streams == 1]
     nulls = NullModels(values, bundle.source, bundle.ladder, bundle.meta.machine.cores, single)
@@ -108,8 +108,8 @@ def replay(folder: Path, profile: Profile, *, seed: int = 1) -> ReplayResult:
             foreseen=[foreseen[run] for run in of_load],
             nulls=nulls,
         )
-    holds = _load_holds(list(arrivals.values()), profile, values, seed=seed)
-    rows.append(n_max_row(n_max, predicted_n_max(holds, naive=nulls.capacity_streams), nulls))
+    holds = _load_holds(list(arrivals.values()), profile, values=values, seed=seed)
+    rows.append(n_max_row(n_max, predicted_n_max(holds, naive=nulls.capacity_streams), nulls=nulls))
     in_sample = bundle.meta.identity in profile.measured.bundles
     metrics = pd.DataFrame(rows).assign(in_sample=in_sample).reindex(columns=TIDY).astype({"load": "Int64"})
     return ReplayResult(
@@ -117,39 +117,43 @@ def replay(folder: Path, profile: Profile, *, seed: int = 1) -> ReplayResult:
         profile.name,
         seed,
         metrics,
-        segment_rows(seen, foreseen, loads),
+        segment_rows(seen, foreseen, loads=loads),
         tuple(_notes(bundle, profile, metrics, in_sample=in_sample)),
     )
 
 
 def predicted_n_max(holds: Callable[[int], bool], *, naive: int) -> int:
-    """Return the largest number of streams that holds: double until one does not, then bisect.
+    """Return the largest number of streams that holds; the search starts where division says it is.
+
+    Strides double, away from the guess, until the answer is bracketed; then it is bisected.
 
     Args:
         holds: whether a load holds; asked at most once for each.
-        naive: cores ÷ CPU per stream; above it no load can hold for long, which ends the doubling.
+        naive: cores ÷ CPU per stream. More than twice as many cannot hold, and are not tried.
     """
-    largest, failing = 0, 1
-    while failing <= 2 * naive + 2 and holds(failing):
-        largest, failing = failing, 2 * failing
+    guess = max(naive, 1)
+    largest, failing = (guess, 2 * guess + 1) if holds(guess) else (0, guess)
+    stride = 1
     while failing - largest > 1:
-        between = (largest + failing) // 2
-        if holds(between):
-            largest = between
+        middle = (largest + failing) // 2
+        near = min(largest + stride, middle) if largest >= guess else max(failing - stride, middle)
+        if holds(near):
+            largest = near
         else:
-            failing = between
+            failing = near
+        stride *= 2
     return largest
 
 
 def _load_holds(
-    arrivals: list[Arrivals], profile: Profile, values: Mapping[str, float], *, seed: int
+    arrivals: list[Arrivals], profile: Profile, *, values: Mapping[str, float], seed: int
 ) -> Callable[[int], bool]:
     """Return whether the model holds a load made of copies of the smallest run's first stream."""
     pattern, stagger = min(arrivals, key=lambda load: len(load.streams)), stagger_s(arrivals)
 
     def holds(streams: int) -> bool:
         load = replicated(pattern, streams, stagger_s=stagger)
-        return predicted(load, profile, values, seed=seed).holds
+        return predicted(load, profile, values=values, seed=seed).holds
 
     return holds
 

@@ -61,7 +61,7 @@ def load_growth(values: Mapping[str, float], *, streams: int, capacity_streams: 
 
 
 def service_times(
-    arrivals: Arrivals, profile: Profile, values: Mapping[str, float], *, seed: int
+    arrivals: Arrivals, profile: Profile, *, values: Mapping[str, float], seed: int
 ) -> tuple[StreamService, ...]:
     """Return the service times of every frame of every stream.
 

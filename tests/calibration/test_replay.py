@@ -134,7 +134,7 @@ def test_a_slower_rung_keeps_every_second_frame_and_every_opening_one():
 def test_prediction_has_the_profiles_mean_cost():
     arrivals = load(np.arange(1200) * FRAME_S, cores=2, ladder=LADDER)
     values = profile().middle()
-    outcome = predicted(arrivals, profile(), values, seed=1)
+    outcome = predicted(arrivals, profile(), values=values, seed=1)
     nulls = NullModels(values, SOURCE, LADDER, 2, [])
     assert outcome.cpu_s_per_stream_s == pytest.approx(nulls.cpu_s_per_stream_s, rel=0.02)
     assert outcome.holds
@@ -144,7 +144,7 @@ def test_more_load_never_lowers_predicted_latency():
     pattern = load(np.arange(600) * FRAME_S, cores=2, ladder=LADDER)
     p95 = []
     for streams in (1, 2, 3, 4):
-        outcome = predicted(replicated(pattern, streams, stagger_s=0.3), profile(), profile().middle(), seed=1)
+        outcome = predicted(replicated(pattern, streams, stagger_s=0.3), profile(), values=profile().middle(), seed=1)
         p95.append(FIGURES["frame_p95"].of([outcome]))
     assert p95 == sorted(p95)
 
@@ -156,7 +156,7 @@ def test_growth_is_none_at_one_stream_whole_at_capacity_and_level_above():
     assert load_growth(values, streams=1, capacity_streams=1) == 1.0
 
 
-@pytest.mark.parametrize("capacity", [0, 1, 2, 5, 13])
+@pytest.mark.parametrize("capacity", [0, 1, 2, 5, 12, 13, 14, 20, 26])
 def test_the_search_finds_the_largest_load_that_holds_and_asks_once(capacity):
     asked = []
 

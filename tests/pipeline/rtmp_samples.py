@@ -28,6 +28,14 @@ def run(test: Coroutine[Any, Any, None]) -> None:
     asyncio.run(asyncio.wait_for(test, TEST_TIMEOUT_S))
 
 
+def reported_errors() -> list[BaseException]:
+    """Return the list that the running loop's unhandled errors go to from now on."""
+    errors: list[BaseException] = []
+    loop = asyncio.get_running_loop()
+    loop.set_exception_handler(lambda loop, context: errors.append(context["exception"]))
+    return errors
+
+
 def media(type_id: MessageType, timestamp_ms: int, body: bytes) -> RtmpMessage:
     chunk_stream = messages.VIDEO_CHUNK_STREAM if type_id == MessageType.VIDEO else messages.AUDIO_CHUNK_STREAM
     return RtmpMessage(chunk_stream, type_id, messages.PUBLISH_STREAM_ID, timestamp_ms, body)

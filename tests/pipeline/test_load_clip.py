@@ -74,7 +74,7 @@ def test_a_folder_that_cannot_be_written_is_told(tmp_path):
 
 
 def test_another_codec_is_refused(tmp_path):
-    with pytest.raises(CalibrationError, match="H.264 only, the source is hevc"):
+    with pytest.raises(CalibrationError, match=r"H\.264 only, the source is hevc"):
         source_clip(SMALL.model_copy(update={"codec": "hevc"}), folder=tmp_path)
 
 

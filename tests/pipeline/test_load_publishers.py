@@ -97,7 +97,7 @@ def test_a_clip_that_is_sent_again_goes_on_in_time(clip, monkeypatch):
 def test_a_generator_that_was_held_up_knows_it(clip):
     async def freeze(schedule):
         await asyncio.sleep(schedule.window_start_s + 0.1 - time.monotonic())
-        time.sleep(0.15)  # noqa: ASYNC251 - the generator's own loop is what stands still
+        time.sleep(0.15)  # the generator's own loop is what stands still
 
     report, _, _ = asyncio.run(published(clip, streams=1, meanwhile=freeze))
     assert max(report.streams[0].own_delay_s) > 0.05

@@ -43,7 +43,7 @@ FACTS = {
 
 def test_a_bundle_is_read_back_with_its_types_checksums_and_nulls(tmp_path):
     rows = dict(ROWS, runs=[dict(ROWS["runs"][0], void_reason=None, backlog_slope=None)])
-    folder = write_bundle(tmp_path / "bundle", FACTS, rows)
+    folder = write_bundle(tmp_path / "bundle", facts=FACTS, rows=rows)
     meta = read_meta(folder)
     assert meta.identity == "test-1"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["bundle"]
@@ -58,7 +58,7 @@ def test_a_bundle_is_read_back_with_its_types_checksums_and_nulls(tmp_path):
 
 
 def test_a_flipped_bit_is_found(tmp_path):
-    folder = write_bundle(tmp_path / "bundle", FACTS, ROWS)
+    folder = write_bundle(tmp_path / "bundle", facts=FACTS, rows=ROWS)
     data = bytearray((folder / "frames.parquet").read_bytes())
     data[40] ^= 4
     (folder / "frames.parquet").write_bytes(bytes(data))
@@ -69,7 +69,7 @@ def test_a_flipped_bit_is_found(tmp_path):
 def test_nothing_is_left_where_writing_fails(tmp_path):
     broken = dict(ROWS, segments=[{"run": 1}])
     with pytest.raises(KeyError):
-        write_bundle(tmp_path / "bundle", FACTS, broken)
+        write_bundle(tmp_path / "bundle", facts=FACTS, rows=broken)
     assert list(tmp_path.iterdir()) == []
 
 

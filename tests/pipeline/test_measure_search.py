@@ -20,7 +20,7 @@ def searched(capacity: int, *, cores: int, cpu_per_stream: float, runs: int) -> 
 def test_two_cores_are_bracketed_in_five_runs():
     assert searched(4, cores=2, cpu_per_stream=0.4, runs=5) == [1, 2, 4, 6, 5]
     assert searched(5, cores=2, cpu_per_stream=0.38, runs=5) == [1, 2, 4, 6, 5]
-    assert searched(2, cores=2, cpu_per_stream=0.8, runs=5) == [1, 2, 3]
+    assert searched(2, cores=2, cpu_per_stream=0.8, runs=5) == [1, 2, 3, 1]
 
 
 @pytest.mark.parametrize(("cores", "capacity"), [(1, 2), (2, 4), (4, 9), (16, 37), (64, 150)])
@@ -30,7 +30,8 @@ def test_a_load_that_holds_and_one_that_does_not_are_always_found(cores, capacit
     assert min(loads) == 1
     assert any(load <= capacity for load in loads)
     assert any(load > capacity for load in loads)
-    assert len(set(loads)) == len(loads)
+    assert sorted(set(loads)) == sorted(loads)[loads.count(1) - 1 :]  # only one stream is ever run again
+    assert loads.count(1) <= 2
 
 
 def test_with_runs_to_spare_the_largest_load_is_found_exactly():

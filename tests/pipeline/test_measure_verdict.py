@@ -74,7 +74,7 @@ def test_cpu_that_neither_server_nor_generator_took_is_contention():
 
 def test_the_kernels_counters_are_read_by_their_places(tmp_path):
     stat = tmp_path / "stat"
-    fields = "100 0 50 800 20 0 10 20 0 0"  # user nice system idle iowait irq softirq steal guest guest_nice
+    fields = "100 0 50 800 20 0 10 20 30 5"  # user nice system idle iowait irq softirq steal guest guest_nice
     stat.write_text(f"cpu 1 1 1 1 1 1 1 1 1 1\ncpu0 {fields}\nintr 5\n")
     times = cpu_times(stat)
     assert (times.busy_s, times.steal_s, times.total_s) == pytest.approx((1.6, 0.2, 10.0))

@@ -4,12 +4,25 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import resource
 import socket
 import time
 
 import pytest
-from rtmp_samples import KEY, KEYFRAME, VIDEO_HEADER, Studio, chunks, commands, greeting, media, run, studio
+from rtmp_samples import (
+    KEY,
+    KEYFRAME,
+    VIDEO_HEADER,
+    Studio,
+    chunks,
+    commands,
+    greeting,
+    media,
+    reported_errors,
+    run,
+    studio,
+)
 
 from pipeline.rtmp import Deadlines, Publisher, RtmpServer, messages
 from pipeline.rtmp.limits import MAX_REPLY_BYTES
@@ -116,6 +129,37 @@ def test_whole_messages_beside_a_trickle_do_not_renew_its_deadline():
             pieces = [greeting() + chunks(*commands()), trickle, *[ping] * 200]
             kept_s = await closing_time_s(place, *pieces, every_s=0.05)
             assert FAST.message_s <= kept_s < FAST.message_s + 0.7
+
+    run(scene())
+
+
+def test_a_peer_that_does_not_hang_up_is_hung_up_on():
+    async def scene():
+        async with studio(deadlines=FAST, max_connections=1) as place:
+            reader, writer = await asyncio.open_connection("127.0.0.1", place.server.port)
+            writer.write(b"GET / HTTP/1.1")
+            assert await reader.read() == b""
+            assert place.server._connections, "half-closed: the peer may still be sending"
+            await place.until(lambda: not place.server._connections, within_s=FAST.linger_s + 0.5)
+            publisher = await Publisher.open(port=place.server.port, key=KEY)
+            await publisher.close()
+            writer.close()
+
+    run(scene())
+
+
+def test_a_reset_that_shows_only_at_the_half_close_disturbs_nobody(monkeypatch):
+    def fail(transport: asyncio.Transport) -> None:
+        raise OSError(errno.ENOTCONN, "Transport endpoint is not connected")
+
+    monkeypatch.setattr(asyncio.selector_events._SelectorSocketTransport, "write_eof", fail)
+
+    async def scene():
+        async with studio(deadlines=FAST) as place:
+            reported = reported_errors()
+            await asyncio.gather(*(closing_time_s(place, b"") for _ in range(3)))
+            assert place.server.counts.protocol_errors == 3
+            assert reported == []
 
     run(scene())
 

@@ -21,6 +21,7 @@ from rtmp_samples import (
     chunks,
     commands,
     greeting,
+    reported_errors,
     run,
     studio,
 )
@@ -36,14 +37,6 @@ async def send_until_refused(publisher: Publisher) -> None:
     for _ in range(500):
         await publisher.send_video(0, KEYFRAME)
         await asyncio.sleep(0.01)
-
-
-def reported_errors() -> list[BaseException]:
-    """Return the list that the running loop's unhandled errors go to from now on."""
-    errors: list[BaseException] = []
-    loop = asyncio.get_running_loop()
-    loop.set_exception_handler(lambda loop, context: errors.append(context["exception"]))
-    return errors
 
 
 def test_a_broadcast_arrives_whole_and_in_order():
@@ -143,6 +136,29 @@ def test_the_authoriser_may_take_its_time():
             await publisher.close()
             with pytest.raises(PublishRefused):
                 await Publisher.open(port=place.server.port, key="other")
+
+    run(scene())
+
+
+def test_media_that_comes_while_the_authoriser_thinks_is_not_read_before_its_answer():
+    asked, answer = asyncio.Event(), asyncio.Event()
+
+    async def authorise(app: str, key: str, peer: str) -> str | None:
+        asked.set()
+        await answer.wait()
+        return "cam"
+
+    async def scene():
+        async with studio(authorise=authorise) as place:
+            _, writer = await asyncio.open_connection("127.0.0.1", place.server.port)
+            writer.write(greeting() + chunks(*commands()))
+            await asked.wait()
+            header, keyframe = (messages.RtmpMessage(6, 9, 1, 0, body) for body in (VIDEO_HEADER, KEYFRAME))
+            writer.write(chunks(header, keyframe))
+            await asyncio.sleep(0.1)
+            answer.set()
+            await place.until(lambda: place.recorders and place.recorders["cam"].videos)
+            writer.close()
 
     run(scene())
 

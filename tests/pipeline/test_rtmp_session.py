@@ -76,6 +76,7 @@ def test_a_publish_from_the_greeting_to_the_end():
         media(AUDIO_TYPE, 41, AUDIO),
         messages.command("FCUnpublish", 6, None, KEY),
         media(VIDEO, 80, KEYFRAME),
+        commands()[-1],
     )
     wanted = [Metadata(metadata), VideoMessage(40, KEYFRAME), AudioMessage(41, AUDIO), Unpublished()]
     assert peer.events == wanted
@@ -164,22 +165,16 @@ def test_a_ping_is_answered_with_its_own_time():
     assert peer.send(messages.user_control(UserControl.STREAM_BEGIN, b"time")) == []
 
 
-def test_every_window_is_acknowledged_with_the_bytes_received():
-    peer = Peer()
-    sent = len(greeting())
-    wire = chunks(*commands())
-    peer.session.receive(wire)
-    peer.session.accept()
-    peer.answers()
-    sent += len(wire)
-    wire = chunks(messages.control_u32(MessageType.WINDOW_ACK_SIZE, sent + 100))
-    peer.session.receive(wire)
-    assert peer.answers() == []
-    sent += len(wire)
-    wire = chunks(media(VIDEO, 0, bytes(100)))
-    peer.session.receive(wire)
-    (acknowledgement,) = peer.answers()
-    assert acknowledgement == messages.control_u32(MessageType.ACKNOWLEDGEMENT, sent + len(wire))
+@pytest.mark.parametrize("missing_bytes", [0, 1])
+def test_a_full_window_is_acknowledged_with_the_bytes_received(missing_bytes):
+    peer = Peer().published()
+    video = chunks(media(VIDEO, 0, bytes(100)))
+    window_size = messages.control_u32(MessageType.WINDOW_ACK_SIZE, 0)  # replaced below; as long as any other
+    received = len(greeting()) + len(chunks(*commands())) + len(chunks(window_size)) + len(video)
+    assert peer.send(messages.control_u32(MessageType.WINDOW_ACK_SIZE, received + missing_bytes)) == []
+    peer.session.receive(video)
+    acknowledgement = messages.control_u32(MessageType.ACKNOWLEDGEMENT, received)
+    assert peer.answers() == ([] if missing_bytes else [acknowledgement])
 
 
 def test_the_default_window_holds_until_the_peer_sets_one():

@@ -18,7 +18,8 @@ from scipy import stats
 
 import sim
 from scenarios.errors import NotReady
-from sim.bands import Band, interval, level, ratio
+from sim.bands import Band, level, range_of_days, ratio
+from sim.metrics import summarise
 from sim.plot_axes import BLUE, GREY, STYLE, VERMILION, Line, draw_lines, stacked
 from sim.plots import PLOTS, cost, fleet, full_node, svg
 from sim.replication import run
@@ -42,14 +43,23 @@ def with_ticks(result: RunResult, **columns: list[float]) -> RunResult:
     return dataclasses.replace(result, ticks=frame)
 
 
-def test_interval_is_students_over_replications():
-    mean, low, high = interval(np.array([[1.0, 2.0, 6.0], [4.0, np.nan, 8.0], [5.0, np.nan, np.nan]]))
-    for row, values in enumerate(([1.0, 2.0, 6.0], [4.0, 8.0])):
-        expected = stats.t.interval(0.95, len(values) - 1, loc=np.mean(values), scale=stats.sem(values))
-        assert (low[row], high[row]) == pytest.approx(expected)
-    assert mean == pytest.approx([3.0, 6.0, 5.0])
+def test_a_band_is_where_the_next_day_lies():
+    mean, low, high = range_of_days(np.array([[1.0, 2.0, 6.0], [40.0, np.nan, 41.0], [5.0, np.nan, np.nan]]))
+    assert mean == pytest.approx([3.0, 40.5, 5.0])
+    for row, values in enumerate(([1.0, 2.0, 6.0], [40.0, 41.0])):
+        scale = np.std(values, ddof=1) * np.sqrt(1 + 1 / len(values))
+        expected = stats.t.interval(0.95, len(values) - 1, loc=np.mean(values), scale=scale)
+        assert (low[row], high[row]) == pytest.approx((max(expected[0], 0.0), expected[1]))
     assert np.isnan(low[2])
     assert np.isnan(high[2])
+
+
+def test_bands_are_the_range_of_days_of_the_table(result):
+    ticks = with_ticks(result, viewers_served=[30.0, 34.0])
+    frame = pd.DataFrame({"component": "audience", "metric": "level", "unit": "1", "value": [30.0, 34.0]})
+    row = summarise(frame).loc[0]
+    band = level(ticks, "viewers_served")
+    assert (band.mean[0], band.low[0], band.high[0]) == pytest.approx((row["mean"], row["day_low"], row["day_high"]))
 
 
 def test_level_averages_over_the_ticks_of_a_bin(result):
@@ -126,8 +136,8 @@ def test_full_node_shows_the_binding_resource_first_and_in_its_own_colour(result
     assert {name: to_hex(bar.get_facecolor(), keep_alpha=False).upper() for name, bar in bars.items()} == {
         "CPU": VERMILION,
         "memory": GREY.upper(),
-        "network in": GREY.upper(),
-        "network out": GREY.upper(),
+        "inbound network": GREY.upper(),
+        "outbound network": GREY.upper(),
     }
     rows = result.summary.set_index("metric")
     assert bars["CPU"].get_width() == pytest.approx(rows.loc["full_node_cpu", "mean"] * 100)

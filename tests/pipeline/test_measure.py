@@ -1,0 +1,251 @@
+"""A tiny real measurement, end to end: processes, video, a bundle, and the profile and replay made from it."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import socket
+import subprocess
+import sys
+import time
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from pipeline.load.clip import source_clip
+from pipeline.measure import quick
+from pipeline.measure.child import Child
+from pipeline.measure.load_run import run_load, stream_name
+from pipeline.measure.plan import Plan
+from pipeline.measure.quick import measure
+from pipeline.measure.rows import rows_of
+from pipeline.measure.server import ServerConfig
+from scenarios.errors import EncoderUnavailable, NotReady
+from scenarios.ladder import Ladder, Rung, Source
+from sim.calibration.fit import fit
+from sim.calibration.replay import replay
+from sim.calibration.tables import read_bundle
+
+SOURCE = Source(width=320, height=180, fps=30.0, bitrate_bps=400e3)
+LADDER = Ladder(
+    segment_s=1.0,
+    rungs=(
+        Rung(name="180p30", width=320, height=180, fps=30.0, bitrate_bps=300e3),
+        Rung(name="90p15", width=160, height=90, fps=15.0, bitrate_bps=100e3),
+    ),
+)
+PLAN = Plan(budget_s=60.0, runs=2, segments=4, segment_s=1.0)
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory):
+    return tmp_path_factory.mktemp("cache") / "headroom"
+
+
+@pytest.fixture(scope="module")
+def measured(tmp_path_factory, cache):
+    """A bundle of two loads, what was said meanwhile, and how often progress was told."""
+    said, progress = [], []
+    out = tmp_path_factory.mktemp("out") / "bundle"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", str(cache.parent))
+        # The search would go from one of these tiny streams straight to dozens.
+        patch.setattr(quick, "next_load", lambda tried, **_: len(tried) + 1 if len(tried) < PLAN.runs else None)
+        measure(
+            out,
+            plan=PLAN,
+            ladder=LADDER,
+            source=SOURCE,
+            say=said.append,
+            progress=lambda elapsed_s, doing: progress.append((elapsed_s, doing)),
+        )
+    return out, said, progress
+
+
+@pytest.fixture(scope="module")
+def bundle(measured):
+    return read_bundle(measured[0])
+
+
+def test_the_bundle_describes_the_measurement(bundle):
+    meta = bundle.meta
+    assert meta.encoder.backend == "x264"
+    assert meta.encoder.options["tune"] == "zerolatency"
+    assert meta.encoder.options["180p30.maxrate"] == "300000"
+    assert meta.content[0].frames == 300
+    assert bundle.ladder == LADDER
+    assert bundle.runs["concurrent_streams"].tolist()[0] == 1
+    assert set(bundle.runs["ladder"]) == {"ladder"}
+
+
+def test_budget_and_results_were_told(measured):
+    _, said, progress = measured
+    assert said[1].startswith("encoder x264")
+    assert said[0].startswith("budget 60 s: up to 2 loads of 4 segments of 1 s")
+    assert said[2].startswith("N = 1: ")
+    assert progress[0] == (0.0, "making the source clip")
+    assert any(doing == "N = 1" and 0 < elapsed_s < 60 for elapsed_s, doing in progress)
+
+
+def test_every_frame_has_its_moments_in_order(bundle):
+    frames = bundle.frames.dropna(subset=["decoded_s"])
+    assert len(frames) == len(bundle.frames) > 150
+    moments = frames[["scheduled_s", "sent_s", "arrival_s", "decoded_s"]].to_numpy()
+    assert (np.diff(moments, axis=1) >= 0).all()
+    rungs = bundle.rungs.merge(frames, on=["run", "stream", "frame"])
+    assert (rungs["encoded_s"] > rungs["decoded_s"]).all()
+    assert (rungs["muxed_s"] > rungs["encoded_s"]).all()
+    assert (rungs[["decode_cpu_s", "encode_cpu_s", "mux_cpu_s"]] > 0).all().all()
+
+
+def test_a_rung_of_half_the_rate_has_half_the_frames(bundle):
+    counts = bundle.rungs[bundle.rungs["run"] == 0].groupby("rung").size()
+    assert counts["180p30"] / counts["90p15"] == pytest.approx(2.0, rel=0.03)
+
+
+def test_segments_open_together_last_a_second_and_close_after_their_closing_frame(bundle):
+    closed = bundle.segments.dropna(subset=["closing_arrival_s"])
+    assert (closed["closed_s"] >= closed["closing_arrival_s"]).all()
+    assert closed["duration_s"].to_numpy() == pytest.approx(1.0, abs=0.002)
+    by_segment = closed.groupby(["run", "stream", "segment"])
+    assert (by_segment["closing_arrival_s"].nunique() == 1).all()
+    kept = closed[~closed["warm_up"] & (closed["run"] == 0)]
+    assert len(kept) == 2 * PLAN.segments
+    firsts = bundle.streams["first_segment_s"] - bundle.streams["publish_accepted_s"]
+    assert firsts.between(1.0, 4.0).all()
+
+
+def test_cpu_of_the_process_covers_its_stages(bundle):
+    for run in bundle.runs.itertuples():
+        assert run.media_s == pytest.approx(run.concurrent_streams * run.wall_s, rel=0.05)
+        window = bundle.frames[bundle.frames["run"] == run.run]
+        window = window[
+            window["arrival_s"] >= bundle.segments.loc[~bundle.segments["warm_up"], "first_arrival_s"].min()
+        ]
+        assert run.server_cpu_s > run.ingest_cpu_s + 0.8 * window["decode_cpu_s"].sum()
+        assert run.server_cpu_s < 2 * run.wall_s
+        assert 1e7 < run.rss_bytes < 1e9
+
+
+def test_the_loop_closes_on_real_measurements(measured, bundle):
+    valid = bundle.runs[bundle.runs["verdict"] != "void"]
+    if set(valid["concurrent_streams"]) != {1, 2} or (valid["verdict"] != "holds").any():
+        pytest.fail(f"the machine is too busy for two tiny streams: {bundle.runs['void_reason'].tolist()}")
+    profile = fit([measured[0]], name="tiny", draws=50)
+    assert 0 < profile.coefficient("encode_cpu_s_per_frame", "320x180@30").middle < 0.02
+    result = replay(measured[0], profile)
+    cpu = result.metrics[(result.metrics["metric"] == "cpu") & (result.metrics["load"] == 1)].iloc[0]
+    assert abs(cpu["error"]) < 0.25
+    assert result.segments["predicted_s"].notna().any()
+
+
+def test_a_port_that_is_taken_is_told():
+    with socket.socket() as taken, Child("pipeline.measure.server") as server:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        config = ServerConfig(LADDER.model_dump(mode="json"), "x264", "ultrafast", {}, taken.getsockname()[1])
+        server.tell(asdict(config))
+        with pytest.raises(NotReady, match="is in use"):
+            server.hear(30.0)
+
+
+def test_a_child_that_fails_shows_its_traceback():
+    with Child("pipeline.measure.server") as server:
+        server.tell({"nonsense": 1})
+        with pytest.raises(RuntimeError, match="nonsense"):
+            server.hear(30.0)
+
+
+def test_a_child_that_does_not_answer_is_ended():
+    with Child("pipeline.measure.server") as server:
+        started_s = time.monotonic()
+        with pytest.raises(NotReady, match="did not answer in time"):
+            server.hear(0.5)
+    assert time.monotonic() - started_s < 5
+
+
+@pytest.fixture(scope="module")
+def raw(cache):
+    clip = source_clip(SOURCE, folder=cache)
+    plan = Plan(budget_s=60.0, runs=1, segments=3, segment_s=1.0, warm_up_segments=1)
+    return run_load(1, plan=plan, clip=clip, ladder=LADDER, backend="x264", preset="ultrafast")
+
+
+def judged(raw):
+    return rows_of(raw, run=0, repeat=0, ladder="ladder", clip="clip", fps=30.0, segment_s=1.0)
+
+
+def changed(raw, **stream):
+    data = json.loads(json.dumps(raw.generator))
+    data["streams"][0] |= stream
+    return type(raw)(**{**raw.__dict__, "generator": data})
+
+
+def test_a_late_generator_voids_the_run(raw):
+    assert judged(raw)[1].verdict != "void"
+    delays = raw.generator["streams"][0]["own_delay_s"]
+    late = changed(raw, own_delay_s=[0.2] * len(delays))
+    rows, verdict = judged(late)
+    assert verdict.verdict == rows["runs"][0]["verdict"] == "void"
+    assert "more than 50 ms late" in rows["runs"][0]["void_reason"]
+    assert rows["frames"]  # kept, marked, never averaged in
+
+
+def test_a_stream_that_was_cut_off_voids_the_run(raw):
+    assert "ended early" in judged(changed(raw, error="ended early"))[1].void_reason
+
+
+def test_frames_that_were_never_decoded_are_null_and_overload(raw):
+    server = json.loads(json.dumps(raw.server))
+    marks = server["marks"]
+    lost = marks["decodes"].pop()[1]
+    inside = [m for m in marks["frames"] if raw.schedule.window_start_s < m[5] < raw.schedule.window_end_s]
+    gone = inside[5][1]
+    marks["decodes"] = [mark for mark in marks["decodes"] if mark[1] != gone]
+    marks["drops"] = [[stream_name(0), gone]]
+    rows, verdict = judged(type(raw)(**{**raw.__dict__, "server": server}))
+    assert verdict.verdict == "overloaded"
+    assert rows["frames"][gone]["decoded_s"] is None
+    assert rows["frames"][lost]["decode_cpu_s"] is None
+    assert rows["runs"][0]["dropped_frames"] == rows["streams"][0]["dropped_frames"] == 1
+
+
+def test_all_void_is_not_ready_and_writes_nothing(raw, tmp_path, cache, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(cache.parent))
+    monkeypatch.setattr(quick, "run_load", lambda *args, **kwargs: changed(raw, error="RtmpError: hung up"))
+    with pytest.raises(NotReady, match=r"every run was void .*hung up.*measure again"):
+        measure(tmp_path / "bundle", plan=PLAN, ladder=LADDER, source=SOURCE)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_without_pyav_nothing_is_started(tmp_path, monkeypatch):
+    found = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "av" else found(name))
+    with pytest.raises(NotReady, match=r"PyAV is not installed; pip install 'headroom\[pipeline\]'"):
+        measure(tmp_path / "bundle", plan=PLAN, ladder=LADDER, source=SOURCE)
+
+
+def test_an_encoder_that_cannot_run_is_refused(tmp_path):
+    with pytest.raises(EncoderUnavailable, match="no such backend"):
+        measure(tmp_path / "bundle", plan=PLAN, ladder=LADDER, source=SOURCE, encoder="ffmpeg")
+
+
+def test_the_verb_measures_a_scenarios_own_ladder(tmp_path, monkeypatch):
+    from pipeline.cli import app
+    from scenarios import load_scenario
+
+    asked = {}
+    monkeypatch.setattr(quick, "measure_quick", lambda out, **options: asked.update(options))
+    file = Path(__file__).parents[2] / "scenarios" / "library" / "baseline.yaml"
+    done = CliRunner().invoke(app, ["measure", str(file), "--quick", "--out", str(tmp_path / "bundle")])
+    assert done.exit_code == 0, done.output
+    assert asked["ladder"] == load_scenario(file).ladder
+    assert asked["encoder"] == "auto"
+
+
+def test_measuring_needs_no_pandas():
+    code = "import sys, pipeline.measure.quick; sys.exit(bool({'pandas', 'scipy', 'simpy'} & set(sys.modules)))"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
