@@ -12,6 +12,7 @@ export OPENBLAS_NUM_THREADS = 1
 .PHONY: run test test-long lint notebooks docs clean
 
 run: .venv/.ready
+	rm -rf $(OUT)/bundle
 	$(HEADROOM) measure --quick --out $(OUT)/bundle
 	$(HEADROOM) fit $(OUT)/bundle --out $(OUT)/profile.yaml --name this-measurement
 	$(HEADROOM) replay $(OUT)/bundle --profile $(OUT)/profile.yaml

@@ -9,6 +9,7 @@ from sim.capacity import RESOURCE_NAMES, RESOURCES
 from sim.format import interval_text
 from sim.results import RunResult
 
+
 def value_text(mean: float, low: float, high: float, unit: str) -> str:
     """Return a value with its unit and, where it has one of some width, its interval in brackets."""
     value, between = interval_text(mean, low, high, unit)

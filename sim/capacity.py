@@ -56,21 +56,31 @@ class NodePlan:
         return {name: float(value) for name, value in zip(RESOURCES, share, strict=True)}
 
 
-def stream_cpu_s(values: Mapping[str, float], source: Source, ladder: Ladder, *, load: float) -> float:
-    """Return CPU-seconds per stream-second of one broadcast's ladder.
+def load_growth(values: Mapping[str, float], *, streams: float, capacity_streams: int) -> float:
+    """Return the factor on every CPU time at a load.
+
+    Linear from 1 at one stream to the measured growth at the capacity, and level above: all cores are busy then.
+    """
+    load = min(max(streams - 1.0, 0.0) / max(capacity_streams - 1, 1), 1.0)
+    return 1.0 + values["cpu_growth_at_capacity"] * load
+
+
+def stream_cpu_s(values: Mapping[str, float], source: Source, ladder: Ladder) -> float:
+    """Return CPU-seconds per stream-second of one broadcast's ladder, alone on the machine.
+
+    A rung of a lower frame rate than the source costs per frame it keeps.
 
     Args:
         values: coefficient key → value, of one draw.
         source: what is decoded.
-        ladder: what is encoded; a rung of a lower frame rate costs per frame it keeps.
-        load: share of the measured capacity in use, over which the cost has grown linearly.
+        ladder: what is encoded.
     """
     cost = values["ingest_cpu_s_per_stream_s"] + values["other_cpu_s_per_stream_s"]
     cost += values[f"decode_cpu_s_per_frame {source.label}"] * source.fps
     for rung in ladder.rungs:
         stages = ("scale_cpu_s_per_frame", "encode_cpu_s_per_frame", "mux_cpu_s_per_frame")
         cost += sum(values[f"{stage} {rung.label}"] for stage in stages) * rung.fps
-    return cost * (1.0 + values["cpu_growth_at_capacity"] * load)
+    return cost
 
 
 def require_coverage(profile: Profile, scenario: Scenario) -> None:
@@ -116,6 +126,10 @@ def transcode_plan(
     source, ladder = scenario.workload.source, scenario.ladder
     cores, memory_bytes = _host(instance, profile)
     cpu = cores * cpu_speed(instance, anchor) * values["usable_core_fraction"]
+    capacity_streams = profile.measured.capacity_streams
+    growth = load_growth(
+        values, streams=spec.planning_utilisation * capacity_streams, capacity_streams=capacity_streams
+    )
     nic_bps = spec.nic_bps or instance.nic_bps
     price = spec.node_price_usd_per_hour
     price = instance.price_usd_per_hour if price is None else price
@@ -125,7 +139,7 @@ def transcode_plan(
         np.array([cpu, memory_bytes, nic_bps, nic_bps]) * spec.planning_utilisation,
         np.array(
             [
-                stream_cpu_s(values, source, ladder, load=spec.planning_utilisation),
+                stream_cpu_s(values, source, ladder) * growth,
                 values["rss_bytes_per_stream"],
                 source.bitrate_bps,
                 ladder.egress_bps,

@@ -5,9 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-import os
 import platform
-import tempfile
 import unicodedata
 from collections.abc import Iterator
 from importlib import metadata
@@ -24,6 +22,7 @@ from sim.format import interval_text
 from sim.metrics import METRICS
 from sim.plots import PLOTS, svg
 from sim.results import RunResult
+from sim.whole_file import write_whole
 
 try:
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
@@ -54,12 +53,7 @@ def report(result: RunResult, path: Path) -> Path:
     Raises:
         NotReady: the page cannot be written there.
     """
-    text = page(result)
-    try:
-        _write(text, path)
-    except OSError as error:
-        raise NotReady(f"{path} cannot be written ({error.strerror}); choose another --out") from error
-    return path
+    return write_whole(path, page(result))
 
 
 def page(result: RunResult) -> str:
@@ -196,16 +190,3 @@ def _visible(value: object) -> object:
 
 def _hides(character: str) -> bool:
     return character in HIDDEN or (unicodedata.category(character) == "Cc" and character not in "\n\t")
-
-
-def _write(text: str, path: Path) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, temporary = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
-    try:
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            file.write(text)
-        Path(temporary).chmod(0o644)
-        Path(temporary).replace(path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise

@@ -127,9 +127,7 @@ METRICS: dict[str, Metric] = {
         "transcode", "broadcasts", "broadcasts a node holds", lambda case: float(case.run.plan.broadcasts)
     ),
     **{
-        f"full_node_{resource}": Metric(
-            "transcode", "1", f"planned {name} in use on a full node", _stands_at(resource)
-        )
+        f"full_node_{resource}": Metric("transcode", "1", f"planned {name} in use on a full node", _stands_at(resource))
         for resource, name in RESOURCE_NAMES.items()
     },
     "broadcasts_peak": Metric(

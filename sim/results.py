@@ -20,7 +20,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from scenarios.catalogue import load_catalogue
-from scenarios.errors import NotReady
+from scenarios.errors import NotReady, Problem, ScenarioError
 from scenarios.profile import Profile
 from scenarios.scenario import Scenario
 from sim.format import interval_text
@@ -180,20 +180,20 @@ def read_result(folder: Path) -> RunResult:
     """Return a result from its folder.
 
     Raises:
-        NotReady: the folder is not a result of this version, or a table is damaged.
+        ScenarioError: the folder is not a result of this version, or a table is damaged.
     """
     try:
         provenance = json.loads((folder / "run.json").read_text(encoding="utf-8"))
         version = provenance.get("headroom_result")
         if version != 1:
-            raise NotReady(f"{folder}: result version {version!r}, this headroom reads 1; run the scenario again")
+            raise _no_result(folder, f"result version {version!r}, this headroom reads 1")
         frames = {
             name: pq.read_table(folder / f"{name}.parquet", page_checksum_verification=True).to_pandas()
             for name in FRAMES
         }
         values = pd.read_csv(folder / "metrics.csv")
     except (OSError, ValueError) as error:
-        raise NotReady(f"{folder}: not a result of `headroom run`, or damaged ({error}); run it again") from error
+        raise _no_result(folder, f"not a result of `headroom run`, or damaged ({error})") from error
     return RunResult(
         scenario=Scenario.model_validate_json(json.dumps(provenance["scenario"])),
         profile=Profile.model_validate_json(json.dumps(provenance["profile"])),
@@ -201,6 +201,10 @@ def read_result(folder: Path) -> RunResult:
         values=values,
         **frames,
     )
+
+
+def _no_result(folder: Path, message: str) -> ScenarioError:
+    return ScenarioError([Problem(str(folder), None, None, "", message, "run the scenario again")])
 
 
 def to_json(document: dict[str, Any]) -> str:

@@ -34,7 +34,7 @@ class NullModels:
     @property
     def cpu_s_per_stream_s(self) -> float:
         """CPU of a single stream, from the profile."""
-        return stream_cpu_s(self.values, self.source, self.ladder, load=0.0)
+        return stream_cpu_s(self.values, self.source, self.ladder)
 
     @property
     def capacity_streams(self) -> int:

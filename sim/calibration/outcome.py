@@ -17,6 +17,7 @@ from sim.calibration.service import StreamService, service_times
 from sim.calibration.tables import Bundle
 
 SEGMENT = ["stream", "rung", "segment"]
+SLOPE_ENDS = ("", "_low", "_high")
 FEWEST_FOR_P99 = 1000
 """Segments of one load below which a 99 % quantile says more about chance than about the server."""
 
@@ -29,7 +30,7 @@ class Outcome:
         frame_latency_s: encoded − arrived, one value for each frame and rung.
         publish_s: closed − arrival of the closing frame; index (stream, rung, segment).
         cpu_s_per_stream_s: of the whole server process.
-        slope: of the backlog.
+        slope: of the backlog; NaN where frames were dropped, as a queue that is full grows no more.
         holds: whether the backlog did not grow.
     """
 
@@ -56,7 +57,7 @@ def measured(bundle: Bundle, run: int) -> Outcome:
         (rungs["encoded_s"] - rungs["arrival_s"]).dropna().to_numpy(float),
         publish_s,
         float(facts["server_cpu_s"] / facts["media_s"]),
-        Slope(*(float(facts[f"backlog_slope{end}"]) for end in ("", "_low", "_high"))),
+        Slope(*(np.nan if facts["dropped_frames"] else float(facts[f"backlog_slope{end}"]) for end in SLOPE_ENDS)),
         bool(facts["verdict"] == "holds"),
     )
 

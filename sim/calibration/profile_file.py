@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
 import re
-import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from scenarios.profile import Profile
+from sim.whole_file import write_whole
 
 HEADER = """\
 # Calibration profile: what one machine and one encoder were measured to cost. Written by
@@ -24,18 +23,11 @@ def write_profile(profile: Profile, path: Path) -> None:
     """Write the profile, whole or not at all; an older file of that name is replaced.
 
     `scenarios.profile.load_profile` reads an equal profile back.
+
+    Raises:
+        NotReady: it cannot be written there.
     """
-    text = profile_text(profile)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, temporary = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
-    try:
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            file.write(text)
-        Path(temporary).chmod(0o644)
-        Path(temporary).replace(path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
+    write_whole(path, profile_text(profile))
 
 
 def profile_text(profile: Profile) -> str:

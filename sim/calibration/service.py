@@ -13,6 +13,7 @@ from scenarios.errors import CalibrationError
 from scenarios.ladder import Rung
 from scenarios.profile import Profile
 from sim.calibration.arrivals import Arrivals, Bools, Floats, StreamArrivals
+from sim.capacity import load_growth
 from sim.sampling import stream as random_stream
 
 Segments = npt.NDArray[np.int64]
@@ -48,16 +49,6 @@ class StreamService:
     receive_s: float
     decode_s: Floats
     rungs: Mapping[str, RungService]
-
-
-def load_growth(values: Mapping[str, float], *, streams: int, capacity_streams: int) -> float:
-    """Return the factor on every CPU time at a load.
-
-    Linear from 1 at one stream to the measured growth at the capacity, and level above: all cores are busy
-    then.
-    """
-    load = min((streams - 1) / max(capacity_streams - 1, 1), 1.0)
-    return 1.0 + values["cpu_growth_at_capacity"] * load
 
 
 def service_times(

@@ -179,7 +179,7 @@ def _add_run(rows, rng, truth, run, streams, repeat, segments, *, void, arrival_
             "backlog_slope": 0.1 if overloaded else 0.0,
             "backlog_slope_low": 0.05 if overloaded else -0.001,
             "backlog_slope_high": 0.15 if overloaded else 0.001,
-            "dropped_frames": 0,
+            "dropped_frames": 100 if overloaded and streams > truth.capacity + 2 else 0,
             "verdict": "void" if void else "overloaded" if overloaded else "holds",
             "void_reason": "the generator was late" if void else None,
         }

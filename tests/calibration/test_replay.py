@@ -213,6 +213,13 @@ def test_bands_compare_only_the_backlog_near_capacity(result):
     assert figure(result, "overloaded", 4)["predicted"] == 0
 
 
+def test_a_queue_that_dropped_frames_has_no_slope(tmp_path, fitted):
+    full = replay(write_bundle(tmp_path / "b", loads=(1, 6, 7), segments=5), fitted)
+    assert figure(full, "backlog_slope", 6)["measured"] == pytest.approx(0.1)
+    assert np.isnan(figure(full, "backlog_slope", 7)["measured"])
+    assert figure(full, "overloaded", 7)["measured"] == 1
+
+
 def test_what_was_not_measured_is_null_and_said(result):
     assert result.metrics["noise_floor"].isna().all()
     assert np.isnan(figure(result, "segment_publish_p99", 1)["measured"])

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from scenarios.reading import yaml_events
 from scenarios.errors import ScenarioError
+from scenarios.reading import yaml_events
 from scenarios.reading.yaml_source import parse, read
 
 

@@ -5,7 +5,7 @@ from profiles import LADDER, SOURCE, profile
 
 from scenarios.catalogue import load_catalogue
 from scenarios.errors import CalibrationError
-from sim.capacity import RESOURCES, cpu_speed, ingest_plan, require_coverage, stream_cpu_s, transcode_plan
+from sim.capacity import RESOURCES, cpu_speed, ingest_plan, load_growth, require_coverage, stream_cpu_s, transcode_plan
 
 VALUES = profile().middle()
 
@@ -16,8 +16,12 @@ def plan(anchor=20_000.0, values=VALUES, **changes):
 
 def test_cpu_per_stream_is_the_sum_of_its_stages():
     per_frame = 0.003 + 0.0001 + 0.001 + 0.0045 + 0.0022 + 0.00005 * 2
-    assert stream_cpu_s(VALUES, SOURCE, LADDER, load=0.0) == pytest.approx(0.018 + 30 * per_frame)
-    assert stream_cpu_s(VALUES, SOURCE, LADDER, load=1.0) == pytest.approx(1.05 * (0.018 + 30 * per_frame))
+    assert stream_cpu_s(VALUES, SOURCE, LADDER) == pytest.approx(0.018 + 30 * per_frame)
+
+
+@pytest.mark.parametrize(("streams", "factor"), [(0, 1.0), (1, 1.0), (2.5, 1.025), (4, 1.05), (9, 1.05)])
+def test_cost_grows_linearly_from_one_stream_to_the_capacity(streams, factor):
+    assert load_growth(VALUES, streams=streams, capacity_streams=4) == pytest.approx(factor)
 
 
 def test_the_first_resource_to_saturate_binds():

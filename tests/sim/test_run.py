@@ -16,7 +16,7 @@ import pytest
 from platforms import scenario
 from profiles import profile
 
-from scenarios.errors import NotReady
+from scenarios.errors import NotReady, ScenarioError
 from sim.metrics import METRICS, summarise
 from sim.replication import run
 from sim.results import read_result, to_json
@@ -91,7 +91,7 @@ def test_every_metric_has_a_value_an_interval_and_a_place_in_the_table():
 
 
 def test_intervals_are_students_t_over_replications():
-    """95 % intervals of the mean of 10 normal values cover it in 95 % of 2,000 trials; of 5 taken as 50, they do not."""
+    """95 % intervals of the mean of 10 values cover it in 95 % of 1,000 trials; 5 values counted 10 times do not."""
     rng = np.random.default_rng(1)
 
     def covers(values: np.ndarray) -> bool:
@@ -143,5 +143,5 @@ def test_a_damaged_result_is_refused(tmp_path):
     data = bytearray((folder / "ticks.parquet").read_bytes())
     data[len(data) // 3] ^= 1
     (folder / "ticks.parquet").write_bytes(bytes(data))
-    with pytest.raises(NotReady, match="damaged"):
+    with pytest.raises(ScenarioError, match="damaged"):
         read_result(folder)
