@@ -49,8 +49,20 @@ def _printed(command: list[str]) -> str:
     return done.stdout
 
 
+def draw_fleet(path: Path) -> None:
+    """Draw the figure of the README: the fleet of the baseline over its day."""
+    from scenarios import load_profile, load_scenario
+    from sim import run
+    from sim.plots import fleet, svg
+
+    scenario = load_scenario(ROOT / "scenarios" / "library" / "baseline.yaml")
+    result = run(scenario, load_profile(scenario.profile), workers=2)
+    path.write_text(svg(fleet(result), salt="fleet"), encoding="utf-8")
+
+
 def main() -> None:
-    """Refresh every page in place."""
+    """Refresh every page in place, and the figure."""
+    draw_fleet(ROOT / "docs" / "fleet.svg")
     for page in PAGES:
         page.write_text(refreshed(page.read_text(encoding="utf-8")), encoding="utf-8")
 

@@ -29,6 +29,7 @@ from sim import fit, replay, run
 # %matplotlib inline
 
 BUNDLE = Path("../scenarios/bundles/epyc-2c-x264-ultrafast")
+REPEAT = Path("../scenarios/bundles/epyc-2c-x264-ultrafast-repeat")
 BASELINE = Path("../scenarios/library/baseline.yaml")
 
 # %% [markdown]
@@ -79,6 +80,13 @@ pd.DataFrame(
 
 # %%
 replay(BUNDLE, profile)
+
+# %% [markdown]
+# The same loads were measured a second time, minutes later. The fit has not seen that bundle, and what differs
+# between its measured column and the one above is the noise of the machine.
+
+# %%
+replay(REPEAT, profile)
 
 # %% [markdown]
 # ## What does the evening need, and what does it cost?
