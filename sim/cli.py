@@ -70,9 +70,11 @@ def run(
 ) -> None:
     """Simulate a scenario: nodes, waits, hit ratios, dollars, each with a 95 % interval."""
     scenario, chosen, overridden = _scenario_and_profile(file, profile)
+    from sim.answer import node_price_text
+    from sim.capacity import RESOURCE_NAMES
     from sim.replication import run as simulate
 
-    with _progress("replications", quiet) as progress:
+    with _ProgressBar("replications", quiet) as progress:
         result = simulate(scenario, chosen, seed=seed, replications=replications, workers=workers, progress=progress)
     if out:
         result.write(out)
@@ -86,7 +88,8 @@ def run(
     _print_grounds(choice, result.rests_on())
     table = result.table()
     _print_table(table.itertuples(index=False), tuple(table.columns))
-    print(f"\nBinding resource of a transcode node: {result.binding}. {result.replications} replications, seed {seed}.")
+    print(f"\n{RESOURCE_NAMES[result.binding]} binds. The transcode nodes' dollars are at {node_price_text(result)}.")
+    print(f"{result.replications} replications of {scenario.horizon.horizon_s / 3600:g} h, seed {seed}.")
     if out:
         print(f"Result: {out}")
 
@@ -161,7 +164,7 @@ def _print_table(rows: Iterable[tuple[str, ...]], titles: tuple[str, ...]) -> No
         print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
 
 
-class _progress:  # noqa: N801 - reads as a with-statement's verb
+class _ProgressBar:
     """A progress bar on a terminal's stderr; nothing elsewhere. Entering returns what to call, or None."""
 
     def __init__(self, what: str, quiet: bool) -> None:

@@ -59,7 +59,8 @@ def test_there_is_a_notebook():
 @pytest.mark.parametrize("source", SOURCES, ids=lambda source: source.stem)
 def test_notebook_runs_and_shows_what_the_committed_one_shows(source, tmp_path):
     shutil.copytree(NOTEBOOKS, tmp_path / "notebooks", ignore=shutil.ignore_patterns("*.ipynb", ".*", "__pycache__"))
-    shutil.copytree(ROOT / "scenarios" / "library", tmp_path / "scenarios" / "library")
+    for data in ("library", "bundles"):
+        shutil.copytree(ROOT / "scenarios" / data, tmp_path / "scenarios" / data)
     before = sorted((tmp_path / "notebooks").rglob("*"))
     notebook = build.execute(tmp_path / "notebooks" / source.name)
     assert kinds(notebook) == kinds(committed(source))
