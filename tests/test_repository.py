@@ -7,6 +7,7 @@ import importlib
 import re
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -52,6 +53,15 @@ def test_imports_print_and_open_nothing():
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+def test_the_wheel_holds_the_command_and_its_data(tmp_path):
+    command = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(tmp_path)]
+    subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
+    with zipfile.ZipFile(next(tmp_path.glob("*.whl"))) as wheel:
+        names = set(wheel.namelist())
+    data = [path for package in PACKAGES for path in (ROOT / package).rglob("*") if path.suffix in {".yaml", ".j2"}]
+    assert {"headroom.py", "sim/cli.py"} | {path.relative_to(ROOT).as_posix() for path in data} <= names
 
 
 def test_every_test_file_is_collected():
