@@ -55,7 +55,8 @@ def level(result: RunResult, *columns: str) -> Band:
 def ratio(result: RunResult, above: str, below: str) -> Band:
     """Return the sum of one column ÷ that of another within each bin; NaN where the other is 0."""
     denominator = _binned(result, result.ticks[below])
-    return _band(result, _binned(result, result.ticks[above]) / denominator.where(denominator > 0))
+    band = _band(result, _binned(result, result.ticks[above]) / denominator.where(denominator > 0))
+    return band._replace(high=np.minimum(band.high, 1.0))
 
 
 def range_of_days(values: Floats) -> tuple[Floats, Floats, Floats]:

@@ -196,8 +196,8 @@ def summarise(values: pd.DataFrame, confidence: float = 0.95) -> pd.DataFrame:
 
     Two intervals, both Student's t over independent replications. That of the mean narrows with more
     replications. That of a day is where the next single day lies, in a world drawn from the profile: the noise of
-    the day and the ignorance of the profile, which replications do not shrink. Both are cut off at 0, as no
-    metric is negative.
+    the day and the ignorance of the profile, which replications do not shrink. Both are cut off where
+    nothing can be: no metric is negative, no fraction above 1.
 
     Returns:
         Columns component, metric, unit, mean, low, high (of the mean), day_low, day_high, replications.
@@ -212,6 +212,7 @@ def summarise(values: pd.DataFrame, confidence: float = 0.95) -> pd.DataFrame:
             half = float(spread / math.sqrt(known.size))
             day = float(spread * math.sqrt(1 + 1 / known.size))
         ends = np.array([mean - half, mean + half, mean - day, mean + day])
-        rows.append((component, name, unit, mean, *np.maximum(ends, 0.0).tolist(), known.size))
+        possible = np.clip(ends, 0.0, 1.0 if unit == "1" else math.inf)
+        rows.append((component, name, unit, mean, *possible.tolist(), known.size))
     columns = ["component", "metric", "unit", "mean", "low", "high", "day_low", "day_high", "replications"]
     return pd.DataFrame(rows, columns=columns)

@@ -99,9 +99,12 @@ def segment_rows(
 
 
 def readable(metrics: pd.DataFrame) -> pd.DataFrame:
-    """Return the tidy figures as a reader wants them: latencies in ms, errors in percent, all text."""
+    """Return the tidy figures as a reader wants them: latencies in ms, errors in percent, all text.
+
+    A figure that is neither measured nor predicted, such as P99 of too few segments, has no row.
+    """
     rows = []
-    for row in metrics.to_dict("records"):
+    for row in metrics.dropna(subset=["measured", "predicted"], how="all").to_dict("records"):
         unit, scale = ("ms", 1e3) if row["unit"] == "s" else (row["unit"], 1.0)
         figures = [_number(row[name] * scale) for name in ("measured", "predicted", *NULL_MODELS)]
         relative = row["metric"] == "n_max" or FIGURES[row["metric"]].relative

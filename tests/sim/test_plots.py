@@ -56,7 +56,7 @@ def test_a_band_is_where_the_next_day_lies():
 
 def test_bands_are_the_range_of_days_of_the_table(result):
     ticks = with_ticks(result, viewers_served=[30.0, 34.0])
-    frame = pd.DataFrame({"component": "audience", "metric": "level", "unit": "1", "value": [30.0, 34.0]})
+    frame = pd.DataFrame({"component": "audience", "metric": "level", "unit": "viewers", "value": [30.0, 34.0]})
     row = summarise(frame).loc[0]
     band = level(ticks, "viewers_served")
     assert (band.mean[0], band.low[0], band.high[0]) == pytest.approx((row["mean"], row["day_low"], row["day_high"]))

@@ -96,7 +96,7 @@ def test_intervals_are_students_t_over_replications():
 
     def covers(values: np.ndarray) -> bool:
         frame = pd.DataFrame({"value": 10 + values})
-        row = summarise(frame.assign(component="c", metric="m", unit="1")).iloc[0]
+        row = summarise(frame.assign(component="c", metric="m", unit="s")).iloc[0]
         return bool(row["low"] <= 10 <= row["high"])
 
     right = np.mean([covers(rng.standard_normal(10)) for _ in range(1000)])
@@ -110,7 +110,7 @@ def test_the_interval_of_a_day_holds_the_next_day():
     inside = []
     for _ in range(1000):
         seen, following = 10 + rng.standard_normal(8), 10 + rng.standard_normal()
-        frame = pd.DataFrame({"value": seen}).assign(component="c", metric="m", unit="1")
+        frame = pd.DataFrame({"value": seen}).assign(component="c", metric="m", unit="s")
         row = summarise(frame).iloc[0]
         inside.append((row["day_low"] <= following <= row["day_high"], row["low"] <= following <= row["high"]))
     of_day, of_mean = np.mean(inside, axis=0)
