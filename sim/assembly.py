@@ -243,5 +243,6 @@ class _Run:
             waiting_at_end=fleet.waiting,
             held_at_end=fleet.held,
             connected_at_end=self._ingest.connected,
+            asking_at_end=self._ingest.asking,
             nodes_at_end={state.name.lower(): count for state, count in fleet.count.items()},
         )

@@ -46,6 +46,7 @@ def _balances(run: Replication) -> Iterator[tuple[str, float, float, float]]:
         yield f"{event} = rows", tally.get(event, 0), int(outcome.get(event, 0)), 0
     yield "in service at the end = rows", run.in_service_at_end, int(outcome.get("in service", 0)), 0
     yield "waiting at the end = rows", run.waiting_at_end, int(outcome.get("waiting", 0)), 0
+    yield "asking at the end = rows", run.asking_at_end, int(outcome.get("asking", 0)), 0
     yield "held by nodes = in service", run.held_at_end, run.in_service_at_end, 0
     yield (
         "placed = ended + in service",

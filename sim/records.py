@@ -101,4 +101,5 @@ class Replication:
     waiting_at_end: int
     held_at_end: int
     connected_at_end: int
+    asking_at_end: int
     nodes_at_end: dict[str, int]

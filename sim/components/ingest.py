@@ -15,6 +15,10 @@ class Ingest:
     The auth service is a token bucket: `auth_limit_per_s` tokens a second, at most `auth_burst` kept. A request
     that finds none waits for its own; one that would wait longer than `auth_wait_limit_s` is refused at once, and
     takes no token. An admitted broadcast takes one of `places` until it leaves.
+
+    Attributes:
+        connected: broadcasts that hold a place.
+        asking: requests that wait for the auth service.
     """
 
     def __init__(
@@ -36,6 +40,7 @@ class Ingest:
         self._on_admitted, self._on_refused = on_admitted, on_refused
         self._next_token_s = float("-inf")
         self.connected = 0
+        self.asking = 0
 
     def request(self, broadcast: int) -> None:
         """Let a broadcaster ask to publish; the answer comes by one of the two callbacks."""
@@ -48,7 +53,8 @@ class Ingest:
         if wait_s == 0.0:
             self._connect(broadcast)
         else:
-            self._env.timeout(wait_s).callbacks.append(lambda _: self._connect(broadcast))
+            self.asking += 1
+            self._env.timeout(wait_s).callbacks.append(lambda _: self._answered(broadcast))
 
     def leave(self) -> None:
         """Free the place of a broadcast that has ended or was turned away further on."""
@@ -57,6 +63,10 @@ class Ingest:
     def already_connected(self, broadcasts: int) -> None:
         """Take the places of those who were live before time started."""
         self.connected += broadcasts
+
+    def _answered(self, broadcast: int) -> None:
+        self.asking -= 1
+        self._connect(broadcast)
 
     def _connect(self, broadcast: int) -> None:
         if self.connected >= self._places:
