@@ -56,17 +56,12 @@ def follow_queue(
     recommended: deque[tuple[float, int]] = deque()
     while True:
         yield env.timeout(spec.sync_period_s)
-        desired = desired_nodes(
-            fleet.in_service + fleet.waiting,
-            broadcasts_per_node=broadcasts_per_node,
-            target_utilisation=spec.target_utilisation,
-        )
-        desired = min(max(desired, min_nodes), max_nodes)
+        needed = _needed(fleet.in_service + fleet.waiting, broadcasts_per_node * spec.target_utilisation)
+        desired = min(max(math.ceil(needed), min_nodes), max_nodes)
         recommended.append((env.now, desired))
         while recommended[0][0] < env.now - spec.scale_in_window_s:
             recommended.popleft()
         current = fleet.nodes
-        needed = _needed(fleet.in_service + fleet.waiting, broadcasts_per_node * spec.target_utilisation)
         within = current > 0 and abs(needed / current - 1) <= spec.tolerance
         if within and fleet.waiting == 0 and min_nodes <= current <= max_nodes:
             continue
