@@ -50,9 +50,19 @@ def serve(
     rtmp_port: Annotated[int, typer.Option(min=0, max=65535, help="0 lets the system choose")] = 1935,
     http_port: Annotated[int, typer.Option(min=0, max=65535, help="0 lets the system choose")] = 8080,
     keys: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="lines `NAME SHA256HEX`; without it one key is made")
+        Path | None,
+        typer.Option(metavar="FILE", help="lines `NAME SHA256HEX`; else HEADROOM_STREAM_KEYS; else one is made"),
+    ] = None,
+    on_publish: Annotated[
+        str | None, typer.Option(metavar="URL", help="asked before a publisher is admitted; 2xx is yes")
+    ] = None,
+    on_publish_done: Annotated[
+        str | None, typer.Option(metavar="URL", help="told when an admitted publisher is gone")
     ] = None,
     encoder: Annotated[Encoder, typer.Option(help="which backend encodes")] = Encoder.AUTO,
+    check: Annotated[
+        bool, typer.Option("--check", help="read the streams back and report what RFC 8216 forbids")
+    ] = False,
 ) -> None:
     """Run the reference pipeline live: publish RTMP, watch HLS."""
     from pipeline.ladders.probe import require_packages
@@ -60,7 +70,9 @@ def serve(
     require_packages()
     import asyncio
 
+    from pipeline.hls.checker import Checker
     from pipeline.ladders.choice import choose_backend
+    from pipeline.rtmp.callbacks import HttpCallbacks
     from pipeline.serve import BUILT_IN_LADDER
     from pipeline.serve import serve as serve_live
 
@@ -70,19 +82,25 @@ def serve(
 
         ladder = load_scenario(file).ladder
     stream_keys, fresh_key = _keys(keys)
+    callbacks = HttpCallbacks(on_publish=on_publish, on_publish_done=on_publish_done)
     backend, why = choose_backend(encoder)
     _say(why)
+    checker = Checker(lambda violation: _say(f"check    {violation}")) if check else None
     asyncio.run(
         serve_live(
             ladder=ladder,
             keys=stream_keys,
             backend=backend,
+            callbacks=callbacks,
             host=host,
             rtmp_port=rtmp_port,
             http_port=http_port,
+            checker=checker,
             ready=lambda pipeline: _announce(pipeline, host, fresh_key),
         )
     )
+    if checker is not None:
+        _say(f"checked  {checker.segments} segments, {checker.violations} violations")
 
 
 @app.command()
@@ -116,10 +134,15 @@ def measure(
 
 
 def _keys(file: Path | None) -> tuple[StreamKeys, str | None]:
-    from pipeline.rtmp.keys import StreamKeys
+    """Return the keys of the file, else of the environment, else a fresh one, which comes in clear as well."""
+    from os import environ
+
+    from pipeline.rtmp.keys import KEYS_VARIABLE, StreamKeys
 
     if file is not None:
         return StreamKeys.read(file), None
+    if KEYS_VARIABLE in environ:
+        return StreamKeys.of_variable(environ[KEYS_VARIABLE]), None
     return StreamKeys.generate(DEFAULT_STREAM)
 
 

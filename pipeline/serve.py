@@ -10,10 +10,12 @@ from types import TracebackType
 from typing import Self
 
 from pipeline.broadcast import GRACE_S, Broadcasts
+from pipeline.hls.checker import Checker
 from pipeline.hls.store import Store
 from pipeline.ladders.backend import LadderBackend
 from pipeline.marks import Marks
 from pipeline.origin import Origin
+from pipeline.rtmp.callbacks import HttpCallbacks
 from pipeline.rtmp.keys import APP, StreamKeys
 from pipeline.rtmp.server import RtmpServer
 from scenarios.ladder import Ladder, Rung
@@ -42,6 +44,7 @@ class LivePipeline:
         rtmp: the ingest server; its `port` is the real one.
         origin: the HTTP server; likewise.
         broadcasts: the streams being encoded.
+        callbacks: who is asked about publishers; its `calls` have their latencies.
     """
 
     def __init__(
@@ -50,6 +53,7 @@ class LivePipeline:
         ladder: Ladder,
         keys: StreamKeys,
         backend: LadderBackend,
+        callbacks: HttpCallbacks | None = None,
         host: str = "127.0.0.1",
         rtmp_port: int = 0,
         http_port: int = 0,
@@ -60,7 +64,14 @@ class LivePipeline:
         backend.check(ladder)
         self.store = Store()
         self.broadcasts = Broadcasts(self.store, ladder=ladder, backend=backend, marks=marks, grace_s=grace_s)
-        self.rtmp = RtmpServer(host=host, port=rtmp_port, authorise=keys.authorise, publish=self.broadcasts.publish)
+        self.callbacks = callbacks if callbacks is not None else HttpCallbacks()
+        self.rtmp = RtmpServer(
+            host=host,
+            port=rtmp_port,
+            authorise=keys.authorise,
+            callbacks=self.callbacks,
+            publish=self.broadcasts.publish,
+        )
         self.origin = Origin(self.store, host=host, port=http_port)
 
     async def __aenter__(self) -> Self:
@@ -83,6 +94,7 @@ class LivePipeline:
         seen_s = self.origin.last_request_s
         if was_live and seen_s is not None and time.monotonic() - seen_s < VIEWER_GONE_S:
             await asyncio.sleep(FAREWELL_S)
+        await self.callbacks.close()
         await self.origin.close()
 
 
@@ -91,9 +103,11 @@ async def serve(
     ladder: Ladder,
     keys: StreamKeys,
     backend: LadderBackend,
+    callbacks: HttpCallbacks | None = None,
     host: str = "127.0.0.1",
     rtmp_port: int = 1935,
     http_port: int = 8080,
+    checker: Checker | None = None,
     ready: Callable[[LivePipeline], None] = lambda _: None,
 ) -> None:
     """Serve until SIGINT or SIGTERM, then end every stream properly; takes at most 5 s to stop.
@@ -102,9 +116,11 @@ async def serve(
         ladder: what every stream is encoded to.
         keys: who may publish what.
         backend: the encoder.
+        callbacks: asked and told over HTTP about publishers; nobody is if omitted.
         host: address of both ports; loopback unless the user asks for more.
         rtmp_port: port of the ingest; 0 lets the system choose.
         http_port: port of the origin; 0 lets the system choose.
+        checker: reads every stream like one more viewer, if given.
         ready: called once both ports are open.
 
     Raises:
@@ -114,16 +130,34 @@ async def serve(
     stopped = asyncio.Event()
     loop = asyncio.get_running_loop()
     async with LivePipeline(
-        ladder=ladder, keys=keys, backend=backend, host=host, rtmp_port=rtmp_port, http_port=http_port
+        ladder=ladder,
+        keys=keys,
+        backend=backend,
+        callbacks=callbacks,
+        host=host,
+        rtmp_port=rtmp_port,
+        http_port=http_port,
     ) as pipeline:
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, stopped.set)
         try:
             ready(pipeline)
-            await stopped.wait()
+            if checker is None:
+                await stopped.wait()
+            else:
+                await _check_until(stopped, checker, pipeline, host)
         finally:
             for number in (signal.SIGINT, signal.SIGTERM):
                 loop.remove_signal_handler(number)
+
+
+async def _check_until(stopped: asyncio.Event, checker: Checker, pipeline: LivePipeline, host: str) -> None:
+    """Let the checker read along until the event; should it fail itself, that ends the wait with its traceback."""
+    origin_url = f"http://{_url_host(host)}:{pipeline.origin.port}"
+    async with asyncio.TaskGroup() as tasks:
+        checking = tasks.create_task(checker.run(origin_url, lambda: pipeline.broadcasts.live_names))
+        await stopped.wait()
+        checking.cancel()
 
 
 def publish_url(host: str, port: int, key: str) -> str:

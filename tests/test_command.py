@@ -85,6 +85,13 @@ def test_an_encoder_that_is_not_built_and_one_that_does_not_exist(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.requires_ffmpeg
+def test_an_encoder_that_cannot_be_measured(tmp_path):
+    done = headroom(tmp_path, "measure", "--out", "bundle", "--encoder", "ffmpeg")
+    refused(done, 1, "--encoder ffmpeg cannot be measured", "measure with --encoder x264")
+    assert list(tmp_path.iterdir()) == []
+
+
 def copied(tmp_path: Path, change: str, to: str) -> Path:
     bundle = shutil.copytree(BUNDLE, tmp_path / "bundle")
     meta = (bundle / "meta.json").read_text(encoding="utf-8")

@@ -28,5 +28,11 @@ def _x264(**options: str) -> LadderBackend:
     return X264Backend(**options)
 
 
-LADDER_BACKENDS: dict[str, Callable[..., LadderBackend]] = {"x264": _x264}
+def _ffmpeg(**options: str) -> LadderBackend:
+    from pipeline.ladders.ffmpeg import FfmpegBackend
+
+    return FfmpegBackend(**options)
+
+
+LADDER_BACKENDS: dict[str, Callable[..., LadderBackend]] = {"x264": _x264, "ffmpeg": _ffmpeg}
 """Name as `--encoder` takes it, and what makes the backend; PyAV is imported only when one is made."""

@@ -28,6 +28,8 @@ def choose_backend(asked: str) -> Choice:
         return Choice(_x264(), f"encoder x264, chosen by auto: {_no_nvenc()}")
     if asked == "x264":
         return Choice(_x264(), "encoder x264, as asked")
+    if asked == "ffmpeg":
+        return _ffmpeg()
     if asked == "nvenc":
         raise EncoderUnavailable(f"--encoder nvenc: {_no_nvenc()}")
     raise EncoderUnavailable(f"--encoder {asked}: this version has no such backend, it has {_backends()}")
@@ -38,6 +40,15 @@ def _x264() -> LadderBackend:
     if probe.reason is not None:
         raise EncoderUnavailable(probe.reason)
     return LADDER_BACKENDS["x264"]()
+
+
+def _ffmpeg() -> Choice:
+    probe = probe_nvenc()
+    if probe.reason is None:
+        why = "encoder ffmpeg, as asked: scale_cuda and h264_nvenc on the GPU"
+        return Choice(LADDER_BACKENDS["ffmpeg"](encoder="h264_nvenc"), why)
+    why = f"encoder ffmpeg, as asked: libx264 on the CPU, since {probe.reason}"
+    return Choice(LADDER_BACKENDS["ffmpeg"](encoder="libx264"), why)
 
 
 def _no_nvenc() -> str:

@@ -9,13 +9,23 @@ import av
 
 from pipeline.ladders.probe import probe_x264
 from pipeline.ladders.x264 import x264_options
+from scenarios.errors import EncoderUnavailable
 from scenarios.ladder import Ladder, Rung
 from scenarios.machine import EncoderFacts
 
 RUNG_OPTIONS: dict[str, Callable[[Rung, str], dict[str, str]]] = {
     "x264": lambda rung, preset: x264_options(rung, preset=preset)
 }
-"""What each backend hands to the encoder of a rung."""
+"""What each backend that can be measured hands to the encoder of a rung."""
+
+
+def require_measurable(backend: str) -> None:
+    """Raise EncoderUnavailable if the backend cannot tell what each stage of a frame costs."""
+    if backend not in RUNG_OPTIONS:
+        raise EncoderUnavailable(
+            f"--encoder {backend} cannot be measured: it encodes in a process of its own, where the CPU time of "
+            "decoding, scaling and encoding cannot be told apart; measure with --encoder x264"
+        )
 
 
 def encoder_facts(*, backend: str, preset: str, ladder: Ladder) -> EncoderFacts:

@@ -16,7 +16,7 @@ from pipeline.ladders.choice import Choice, choose_backend
 from pipeline.ladders.probe import require_packages
 from pipeline.load.clip import DEFAULT_SOURCE, SourceClip, source_clip
 from pipeline.measure.bundle_writer import require_free, write_bundle
-from pipeline.measure.encoder import encoder_facts
+from pipeline.measure.encoder import encoder_facts, require_measurable
 from pipeline.measure.host import machine_facts
 from pipeline.measure.load_run import RawRun, run_load
 from pipeline.measure.plan import AROUND_S, Plan, quick_plan
@@ -99,6 +99,7 @@ def measure(
     require_packages()
     require_free(out)
     choice = choose_backend(encoder)
+    require_measurable(choice.backend.name)
     choice.backend.check(ladder)
     say(plan.describe())
     say(choice.why)

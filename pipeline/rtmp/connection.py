@@ -27,7 +27,7 @@ class Publication(Protocol):
         """End, exactly once.
 
         Args:
-            reason: `unpublished`, `connection lost`, `idle`, `server closed` or `protocol error: ...`.
+            reason: `unpublished`, `taken over`, `connection lost`, `idle`, `server closed` or `protocol error: ...`.
         """
 
 
@@ -134,8 +134,12 @@ class Connection(asyncio.BufferedProtocol):
             return
         reason = self._overdue(now_s, deadlines)
         if reason is not None:
-            self._session.fail(reason)
-            self.end(reason)
+            self.dismiss(reason)
+
+    def dismiss(self, reason: str) -> None:
+        """End as `end` does, and tell the peer why."""
+        self._session.fail(reason)
+        self.end(reason)
 
     def end(self, reason: str) -> None:
         """Close the broadcast, send what is left to say and half-close; the first reason stands.

@@ -36,7 +36,7 @@ class Deadlines:
     handshake_s: float = 5.0
     """From the connection to the end of the handshake."""
     command_s: float = 10.0
-    """From the handshake to the accepted publish, the authoriser's answer included."""
+    """From the handshake to the accepted publish, the answers of authoriser and callback included."""
     idle_s: float = 10.0
     """Between two reads of a publisher."""
     message_s: float = 10.0

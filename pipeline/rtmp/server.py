@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import hmac
 import inspect
+import itertools
 import logging
 import ssl
 import time
@@ -12,12 +14,12 @@ import traceback
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import NamedTuple, Protocol, TypeAlias
 
 from pipeline.rtmp.connection import Connection, Publication
 from pipeline.rtmp.errors import PublishRefused
 from pipeline.rtmp.events import PublishRequested
-from pipeline.rtmp.keys import is_stream_name
+from pipeline.rtmp.keys import is_stream_name, key_digest
 from pipeline.rtmp.limits import Deadlines
 from scenarios.errors import NotReady
 
@@ -33,6 +35,34 @@ Authoriser: TypeAlias = Callable[[str, str, str], str | Awaitable[str | None] | 
 """From app, stream key and peer address to the public stream name, or None for no."""
 
 
+class PublishingClient(NamedTuple):
+    """A publisher as callbacks hear of it, without its key; the fields are named as nginx-rtmp names them."""
+
+    app: str
+    name: str
+    """The public name of the stream."""
+    addr: str
+    """Address of the peer, without its port."""
+    clientid: int
+    """Number of the publish request since the server's start: tells two publishers of one stream apart."""
+
+
+class PublishCallbacks(Protocol):
+    """Who is asked about a publisher whose key is right, and told when it is gone."""
+
+    async def publish(self, client: PublishingClient) -> None:
+        """Return to admit the publisher; PublishRefused if it may not publish."""
+
+    def publish_done(self, client: PublishingClient) -> None:
+        """Take note, without blocking, that a publisher that `publish` admitted is gone."""
+
+
+class _Live(NamedTuple):
+    connection: Connection
+    secret: bytes
+    """`key_digest` of its stream key: who may take over."""
+
+
 @dataclass
 class IngestCounts:
     """What the server has done since its start."""
@@ -41,6 +71,8 @@ class IngestCounts:
     turned_away: int = 0
     """Connections beyond a cap."""
     accepted: int = 0
+    taken_over: int = 0
+    """Publishers that gave way to another with the same key."""
     refused: int = 0
     protocol_errors: int = 0
     dropped_media: int = 0
@@ -65,6 +97,7 @@ class RtmpServer:
         port: int,
         authorise: Authoriser,
         publish: Callable[[str], Publication],
+        callbacks: PublishCallbacks | None = None,
         max_connections: int = MAX_CONNECTIONS,
         max_per_ip: int = MAX_CONNECTIONS_PER_IP,
         deadlines: Deadlines | None = None,
@@ -77,6 +110,7 @@ class RtmpServer:
             port: TCP port, 0 to let the system choose.
             authorise: see `Authoriser`; an exception from it refuses the publish.
             publish: opens where the broadcast of a name goes; called once for each accepted publish.
+            callbacks: asked after `authorise`; without them every right key is admitted.
             max_connections: sockets open at a time.
             max_per_ip: sockets open at a time from one address.
             deadlines: the defaults of `limits.Deadlines` when omitted.
@@ -86,11 +120,13 @@ class RtmpServer:
         self.counts = IngestCounts()
         self.read_buffer = memoryview(bytearray(_READ_BYTES))
         self._host, self._asked_port, self._ssl = host, port, ssl_context
-        self._authorise, self._publish = authorise, publish
+        self._authorise, self._publish, self._callbacks = authorise, publish, callbacks
         self._max_connections, self._max_per_ip = max_connections, max_per_ip
         self._connections: set[Connection] = set()
         self._per_ip: Counter[str] = Counter()
-        self._live: dict[str, Connection] = {}
+        self._live: dict[str, _Live] = {}
+        self._client_ids = itertools.count(1)
+        self._admitted: dict[Connection, PublishingClient] = {}
         self._server: asyncio.Server | None = None
         self._watch: asyncio.TimerHandle | None = None
 
@@ -156,28 +192,40 @@ class RtmpServer:
     async def claim(self, connection: Connection, request: PublishRequested) -> Publication:
         """Return the publication of the name that the request may publish, and take the name.
 
+        A former publisher of the name gives way to one with the same key: its own connection may have died
+        unnoticed, and it must not wait for the idle deadline to come back.
+
         Raises:
-            PublishRefused: the authoriser said no or failed, or the name is live already.
+            PublishRefused: the authoriser or the callback said no or failed, or another key publishes the name.
         """
         name = await self._authorised_name(connection, request)
         if name is None or not is_stream_name(name):
             raise PublishRefused("no stream has this app and key")
-        if name in self._live:
-            raise PublishRefused("the stream is live already")
+        secret = key_digest(request.stream_key)
+        self._check_secret(name, secret)
+        if self._callbacks is not None:
+            client = PublishingClient(request.app, name, connection.peer_ip, next(self._client_ids))
+            await self._callbacks.publish(client)
+            self._admitted[connection] = client
+            self._check_secret(name, secret)  # the name may have been taken while the callback was thinking
+        self._expel(name)
         publication = self._publish(name)
-        self._live[name] = connection
+        self._live[name] = _Live(connection, secret)
         self.counts.accepted += 1
         log.info("%s publishes %s", connection.peer, name)
         return publication
 
     def ended(self, connection: Connection, reason: str) -> None:
-        """Free the connection's name and count how it ended."""
-        for name in [name for name, owner in self._live.items() if owner is connection]:
+        """Free the connection's name, count how it ended, and tell whom it concerns."""
+        for name in [name for name, live in self._live.items() if live.connection is connection]:
             del self._live[name]
         self.counts.protocol_errors += reason.startswith("protocol error")
         self.counts.refused += reason.startswith("refused")
         self.counts.dropped_media += connection.dropped_media
         log.info("%s ended: %s", connection.peer, reason)
+        client = self._admitted.pop(connection, None)
+        if client is not None and self._callbacks is not None:
+            self._callbacks.publish_done(client)
 
     def left(self, connection: Connection) -> None:
         """Give the connection's place back."""
@@ -187,6 +235,18 @@ class RtmpServer:
         self._per_ip[connection.peer_ip] -= 1
         if self._per_ip[connection.peer_ip] == 0:
             del self._per_ip[connection.peer_ip]
+
+    def _check_secret(self, name: str, secret: bytes) -> None:
+        live = self._live.get(name)
+        if live is not None and not hmac.compare_digest(live.secret, secret):
+            raise PublishRefused("the stream is live already, with another key")
+
+    def _expel(self, name: str) -> None:
+        """End the publisher of the name, if there is one, for another to take over."""
+        live = self._live.get(name)
+        if live is not None:
+            self.counts.taken_over += 1
+            live.connection.dismiss("taken over")
 
     async def _authorised_name(self, connection: Connection, request: PublishRequested) -> str | None:
         try:

@@ -6,7 +6,7 @@ import hashlib
 
 import pytest
 
-from pipeline.rtmp.keys import StreamKeys, is_stream_name
+from pipeline.rtmp.keys import StreamKeys, is_stream_name, key_digest
 from scenarios.errors import ScenarioError
 
 
@@ -74,3 +74,37 @@ def test_files_that_cannot_be_read(tmp_path):
     binary.write_bytes(b"\xff\xfe")
     with pytest.raises(ScenarioError, match="not UTF-8"):
         StreamKeys.read(binary)
+
+
+def test_the_keys_of_the_environment():
+    keys = StreamKeys.of_variable(f"cam-1={digest('alpha')}, cam-2={digest('beta')}\n")
+    assert [keys.name_of(key) for key in ("alpha", "beta", digest("alpha"), "")] == ["cam-1", "cam-2", None, None]
+    assert key_digest("alpha").hex() == digest("alpha")
+
+
+@pytest.mark.parametrize(
+    ("entry", "told"),
+    [
+        (f"-oops={digest('b')}", "the first word is no stream name; use 1 to 64 of"),
+        ("cam2=clear-text-key", "the hash is not 64 lower-case hexadecimal digits; make it with `printf"),
+        (f"cam={digest('c')}", "the stream stands twice; keep one entry for each stream"),
+        (f"cam3={digest('alpha')}", "the key of another stream; give each stream its own key"),
+        ("lonely", "1 words where a name and a hash belong; write `NAME=SHA256HEX`"),
+        (f"cam4 {digest('d')}", "1 words where a name and a hash belong; write `NAME=SHA256HEX`"),
+        ("", "0 words where a name and a hash belong; write `NAME=SHA256HEX`"),
+    ],
+)
+def test_a_wrong_entry_of_the_environment_is_told_with_its_place_and_without_its_words(entry, told):
+    with pytest.raises(ScenarioError) as caught:
+        StreamKeys.of_variable(f"cam={digest('alpha')},{entry},cam9={digest('z').upper()}")
+    lines = str(caught.value).splitlines()
+    assert lines[0].startswith(f"HEADROOM_STREAM_KEYS: entry 2: {told}")
+    assert lines[1].startswith("HEADROOM_STREAM_KEYS: entry 3: the hash is not")
+    assert len(lines) == 2
+    for secret in ("clear-text-key", "-oops", "lonely", digest("d")):
+        assert secret not in str(caught.value)
+
+
+def test_an_empty_variable_is_no_wish_for_a_fresh_key():
+    with pytest.raises(ScenarioError, match=r"^HEADROOM_STREAM_KEYS: is set but holds no key; write .* or unset it$"):
+        StreamKeys.of_variable(" ")

@@ -69,24 +69,6 @@ def test_a_broadcast_arrives_whole_and_in_order():
     run(scene())
 
 
-def test_a_second_publisher_is_refused_and_the_first_undisturbed():
-    async def scene():
-        async with studio() as place:
-            first = await Publisher.open(port=place.server.port, key=KEY)
-            await first.send_video(0, VIDEO_HEADER)
-            with pytest.raises(PublishRefused, match="live already"):
-                await Publisher.open(port=place.server.port, key=KEY)
-            await first.send_video(0, KEYFRAME)
-            recorder = place.recorders["cam"]
-            await place.until(lambda: len(recorder.videos) == 1)
-            await first.close()
-            await place.until(lambda: recorder.closed)
-            again = await Publisher.open(port=place.server.port, key=KEY)
-            await again.close()
-
-    run(scene())
-
-
 @pytest.mark.parametrize(
     ("body", "reason"),
     [

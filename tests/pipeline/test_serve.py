@@ -3,107 +3,43 @@
 from __future__ import annotations
 
 import asyncio
-import json
+import hashlib
 import signal
 import socket
-import subprocess
-import sys
+import threading
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from itertools import pairwise
-from pathlib import Path
+from urllib.parse import parse_qs
 
 import pytest
 from clips import clip, ladder
+from live_pipeline import (
+    FREE_PORTS,
+    KEY_NAME,
+    lose,
+    publisher,
+    send,
+    serving,
+    until,
+    watch,
+    with_pipeline,
+)
 from typer.testing import CliRunner
 
 from pipeline import cli
 from pipeline.ladders.x264 import X264Backend
 from pipeline.marks import RecordingMarks
 from pipeline.rtmp import Publisher, PublishRefused, RtmpError, StreamKeys
-from pipeline.rtmp.frames import VideoFrame
+from pipeline.rtmp.keys import KEYS_VARIABLE
 from pipeline.serve import LivePipeline, playlist_url, publish_url
-from scenarios.errors import EncoderUnavailable, NotReady
+from scenarios.errors import EncoderUnavailable, NotReady, ScenarioError
 
-ROOT = Path(__file__).parents[2]
-START = "import pipeline.cli; pipeline.cli.app(['serve', *__import__('sys').argv[1:]])"
-FREE_PORTS = ("--rtmp-port", "0", "--http-port", "0")
 TICKS_OF_A_FRAME = 3000
 ROUNDING = 91
 """FLV rounds each time to a millisecond."""
-
-
-class Server:
-    """A `serve` in a process of its own, and what it said on stderr."""
-
-    def __init__(self, process: subprocess.Popen[str]) -> None:
-        assert process.stderr is not None
-        self.process = process
-        self.said = [process.stderr.readline().rstrip() for _ in range(3)]
-
-    @property
-    def publish_url(self) -> str:
-        return self.said[1].split()[1]
-
-    @property
-    def playlist_url(self) -> str:
-        return self.said[2].split()[1]
-
-    def fetch(self, path: str = "") -> str:
-        with urllib.request.urlopen(self.playlist_url.replace("index.m3u8", path or "index.m3u8"), timeout=5) as answer:
-            return answer.read().decode()
-
-    def wait_for_playlist(self, timeout_s: float = 15.0) -> None:
-        until_s = time.monotonic() + timeout_s
-        while time.monotonic() < until_s:
-            try:
-                self.fetch()
-            except urllib.error.HTTPError:
-                time.sleep(0.1)
-            else:
-                return
-        pytest.fail("no playlist appeared")
-
-
-@contextmanager
-def serving(*arguments: str) -> Iterator[Server]:
-    command = [sys.executable, "-c", START, *FREE_PORTS, "--encoder", "x264", *arguments]
-    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
-        try:
-            yield Server(process)
-        finally:
-            if process.poll() is None:
-                process.kill()
-
-
-def publisher(url: str, seconds: float) -> subprocess.Popen[bytes]:
-    """Return ffmpeg publishing a test picture and a tone, B-frames and all, as it does by default."""
-    picture = ["-re", "-f", "lavfi", "-i", "testsrc2=size=640x360:rate=30"]
-    tone = ["-f", "lavfi", "-i", "sine=r=44100"]
-    codecs = ["-t", str(seconds), "-c:v", "libx264", "-preset", "veryfast", "-threads", "1", "-g", "60", "-c:a", "aac"]
-    return subprocess.Popen(["ffmpeg", "-v", "error", *picture, *tone, *codecs, "-f", "flv", url])
-
-
-def watch(url: str, timeout_s: float) -> dict[str, list[list[dict[str, str]]]]:
-    """Return ffprobe's packets of every variant, by kind, read live until the playlist ends."""
-    command = [
-        "ffprobe",
-        "-v",
-        "error",
-        "-show_entries",
-        "packet=codec_type,stream_index,pts,flags",
-        "-of",
-        "json",
-        url,
-    ]
-    answer = subprocess.run(command, capture_output=True, check=True, timeout=timeout_s)
-    streams: dict[tuple[str, int], list[dict[str, str]]] = {}
-    for packet in json.loads(answer.stdout)["packets"]:
-        streams.setdefault((packet["codec_type"], packet["stream_index"]), []).append(packet)
-    return {kind: [packets for (which, _), packets in streams.items() if which == kind] for kind in ("video", "audio")}
 
 
 @pytest.mark.requires_ffmpeg
@@ -190,15 +126,66 @@ def test_keys_from_a_file_are_never_printed(tmp_path):
         assert server.playlist_url.endswith("/NAME/index.m3u8")
 
 
+def test_keys_come_from_the_file_else_the_environment_else_are_made(tmp_path, monkeypatch):
+    digests = {key: hashlib.sha256(key.encode()).hexdigest() for key in ("of-the-file", "of-the-variable")}
+    file = tmp_path / "keys"
+    file.write_text(f"main {digests['of-the-file']}\n", encoding="utf-8")
+    monkeypatch.delenv(KEYS_VARIABLE, raising=False)
+    keys, fresh = cli._keys(None)
+    assert fresh is not None
+    assert keys.name_of(fresh) == "live"
+    monkeypatch.setenv(KEYS_VARIABLE, f"main={digests['of-the-variable']}")
+    for chosen, named in ((None, [None, "main"]), (file, ["main", None])):
+        keys, fresh = cli._keys(chosen)
+        assert ([keys.name_of(key) for key in digests], fresh) == (named, None)
+
+
+def test_a_wrong_variable_is_said_by_its_name_and_not_replaced_by_a_fresh_key(monkeypatch):
+    monkeypatch.setenv(KEYS_VARIABLE, "main=clear-text-key")
+    error = invoke("--encoder", "x264").exception
+    assert isinstance(error, ScenarioError)
+    assert str(error).startswith("HEADROOM_STREAM_KEYS: entry 1: the hash is not 64")
+    assert "clear-text-key" not in str(error)
+
+
+def test_the_callbacks_of_the_command_line_are_called():
+    heard: list[tuple[str, str]] = []
+
+    class Listener(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            form = parse_qs(self.rfile.read(int(self.headers["Content-Length"])).decode())
+            heard.append((self.path, *form["call"]))
+            self.send_response(200)
+            self.end_headers()
+
+        def log_message(self, *words: object) -> None:
+            pass
+
+    with HTTPServer(("127.0.0.1", 0), Listener) as listener:
+        threading.Thread(target=listener.serve_forever, daemon=True).start()
+        url = f"http://127.0.0.1:{listener.server_port}"
+        with serving("--on-publish", f"{url}/a", "--on-publish-done", f"{url}/b") as server:
+            host, _, key = server.publish_url.removeprefix("rtmp://").split("/")
+
+            async def publish() -> None:
+                publisher = await Publisher.open(port=int(host.split(":")[1]), key=key)
+                await publisher.close()
+
+            asyncio.run(publish())
+            server.process.terminate()
+            assert server.process.wait(10) == 0
+        listener.shutdown()
+    assert heard == [("/a", "publish"), ("/b", "publish_done")]
+
+
 def invoke(*arguments: str):
     return CliRunner().invoke(cli.app, ["serve", *FREE_PORTS, *arguments])
 
 
-@pytest.mark.parametrize("encoder", ["nvenc", "ffmpeg"])
-def test_an_encoder_that_is_not_there_is_refused_not_replaced(encoder):
-    error = invoke("--encoder", encoder).exception
+def test_an_encoder_that_is_not_there_is_refused_not_replaced():
+    error = invoke("--encoder", "nvenc").exception
     assert isinstance(error, EncoderUnavailable)
-    assert f"--encoder {encoder}: " in str(error)
+    assert "--encoder nvenc: " in str(error)
 
 
 def test_an_encoder_that_nobody_knows_is_a_wrong_flag():
@@ -218,49 +205,6 @@ def test_a_port_in_use_is_said_by_its_flag(option):
 def test_urls_of_ipv6_hosts_have_brackets():
     assert publish_url("::1", 1935, "k") == "rtmp://[::1]:1935/live/k"
     assert playlist_url("127.0.0.1", 80, "live") == "http://127.0.0.1:80/live/index.m3u8"
-
-
-KEY_NAME = "live"
-
-
-def with_pipeline(test: Callable, **options) -> None:
-    """Run the test in one process with a small pipeline on free ports: `test(pipeline, key)`."""
-
-    async def run() -> None:
-        keys, key = StreamKeys.generate(KEY_NAME)
-        rungs = ladder((320, 180, 30), (160, 90, 15))
-        async with LivePipeline(ladder=rungs, keys=keys, backend=X264Backend(), **options) as pipeline:
-            await test(pipeline, key)
-
-    asyncio.run(asyncio.wait_for(run(), 30))
-
-
-async def send(publisher: Publisher, frames) -> None:
-    """Send frames as FLV tag bodies, some ten times quicker than life."""
-    for number, frame in enumerate(frames):
-        if number % 10 == 0:
-            await asyncio.sleep(0.03)
-        if isinstance(frame, VideoFrame):
-            if number == 0 or frame.is_keyframe:
-                await publisher.send_video(frame.dts_ms, b"\x17\0\0\0\0" + frame.avcc)
-            kind = b"\x17" if frame.is_keyframe else b"\x27"
-            composition = (frame.pts_ms - frame.dts_ms).to_bytes(3, "big", signed=True)
-            await publisher.send_video(frame.dts_ms, kind + b"\1" + composition + frame.payload)
-        else:
-            await publisher.send_audio(frame.pts_ms, b"\xaf\0" + frame.asc)
-            await publisher.send_audio(frame.pts_ms, b"\xaf\1" + frame.payload)
-
-
-async def lose(publisher: Publisher) -> None:
-    """Break the publisher's connection, as a dead network does."""
-    publisher._writer.transport.abort()
-    await publisher.close()
-
-
-async def until(condition: Callable[[], bool], timeout_s: float = 10.0) -> None:
-    async with asyncio.timeout(timeout_s):
-        while not condition():
-            await asyncio.sleep(0.01)
 
 
 def test_every_frame_is_marked_from_its_arrival_to_its_segment():
