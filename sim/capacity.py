@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -24,6 +25,15 @@ RESOURCES = ("cpu", "memory", "nic_in", "nic_out")
 """Order of every vector: core-seconds per second, bytes, bits per second each way."""
 RESOURCE_NAMES = {"cpu": "CPU", "memory": "memory", "nic_in": "inbound network", "nic_out": "outbound network"}
 """How a reader calls them."""
+
+
+class Rated(NamedTuple):
+    """What the catalogue says of a type that can be rented."""
+
+    vcpus: float
+    memory_bytes: float
+    nic_bps: float
+    price_usd_per_hour: float
 
 
 @dataclass(frozen=True)
@@ -160,25 +170,33 @@ def ingest_plan(scenario: Scenario, catalogue: Catalogue, values: Mapping[str, f
     """Return the plan of an ingest node, which receives each source and relays it once."""
     spec, source = scenario.platform.ingest, scenario.workload.source
     instance = catalogue.instances[spec.instance]
-    cores, memory_bytes, nic_bps, price = _rated(instance)
-    capacity = np.array([cores * cpu_speed(instance, anchor), memory_bytes, nic_bps, nic_bps])
+    node = rated(instance)
+    cpu = node.vcpus * cpu_speed(instance, anchor)
+    capacity = np.array([cpu, node.memory_bytes, node.nic_bps, node.nic_bps])
     relay_buffer_bytes = 2 * source.bitrate_bps / 8  # one GOP of 2 s held for the relay
     demand = np.array([values["ingest_cpu_s_per_stream_s"], relay_buffer_bytes, source.bitrate_bps, source.bitrate_bps])
-    return NodePlan(capacity * spec.planning_utilisation, demand, price)
+    return NodePlan(capacity * spec.planning_utilisation, demand, node.price_usd_per_hour)
+
+
+def rated(instance: InstanceType) -> Rated:
+    """Return the figures of a catalogue type.
+
+    Raises:
+        CalibrationError: the catalogue lacks one of them.
+    """
+    figures = (instance.vcpus, instance.memory_bytes, instance.nic_bps, instance.price_usd_per_hour)
+    lacking = [name for name, figure in zip(Rated._fields, figures, strict=True) if figure is None]
+    if lacking:
+        raise CalibrationError(
+            f"{instance.name}: the catalogue lacks its {', '.join(lacking)}; choose another type, or add the figure "
+            "with its source under scenarios/instances"
+        )
+    return Rated(*(float(figure) for figure in figures if figure is not None))
 
 
 def _host(instance: InstanceType, profile: Profile) -> tuple[float, float]:
+    """Return cores and memory in bytes."""
     if instance.is_this_machine:
         return float(profile.machine.cores), profile.machine.memory_bytes
-    cores, memory_bytes, _, _ = _rated(instance)
-    return cores, memory_bytes
-
-
-def _rated(instance: InstanceType) -> tuple[float, float, float, float]:
-    figures = (instance.vcpus, instance.memory_bytes, instance.nic_bps, instance.price_usd_per_hour)
-    if any(figure is None for figure in figures):
-        raise CalibrationError(
-            f"{instance.name}: the catalogue lacks its vCPUs, memory, network or price; choose another type"
-        )
-    vcpus, memory_bytes, nic_bps, price = (float(figure or 0.0) for figure in figures)
-    return vcpus, memory_bytes, nic_bps, price
+    host = rated(instance)
+    return host.vcpus, host.memory_bytes

@@ -16,7 +16,7 @@ from scipy import stats
 
 from scenarios.catalogue import Catalogue
 from scenarios.scenario import Scenario
-from sim.capacity import RESOURCE_NAMES
+from sim.capacity import RESOURCE_NAMES, rated
 from sim.cost import egress_usd, months, node_hours
 from sim.records import Replication
 
@@ -95,16 +95,16 @@ def ingest_usd_per_month(case: Case) -> float:
 def chat_nodes(case: Case) -> float:
     """Return the chat nodes for the peak: by deliveries or by connections, whichever asks for more."""
     spec = case.scenario.platform.chat
-    vcpus = case.catalogue.instances[spec.instance].vcpus or 1
-    by_deliveries = _peak(case, "chat_deliveries") / case.scenario.horizon.tick_s / (spec.deliveries_per_vcpu_s * vcpus)
+    per_node_s = spec.deliveries_per_vcpu_s * rated(case.catalogue.instances[spec.instance]).vcpus
+    by_deliveries = _peak(case, "chat_deliveries") / case.scenario.horizon.tick_s / per_node_s
     by_connections = _peak(case, "chat_connections") / spec.connections_per_node
     return float(math.ceil(max(by_deliveries, by_connections) / spec.planning_utilisation))
 
 
 def chat_usd_per_month(case: Case) -> float:
     """Return what the chat nodes cost in a month, all of them all the time."""
-    price = case.catalogue.instances[case.scenario.platform.chat.instance].price_usd_per_hour
-    return chat_nodes(case) * (math.nan if price is None else price) * case.scenario.prices.hours_per_month
+    node = rated(case.catalogue.instances[case.scenario.platform.chat.instance])
+    return chat_nodes(case) * node.price_usd_per_hour * case.scenario.prices.hours_per_month
 
 
 def egress_usd_per_month(case: Case) -> float:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from pipeline.marks import Marks
+from scenarios.errors import EncoderUnavailable
 from scenarios.ladder import Ladder
 
 TICKS_PER_S = 90_000
@@ -136,3 +137,10 @@ class LadderBackend(Protocol):
         Raises:
             EncoderUnavailable: as `check`.
         """
+
+
+def require_h264(ladder: Ladder, encoder: str) -> None:
+    """Raise EncoderUnavailable, naming the rungs, if the ladder asks an H.264 encoder for another codec."""
+    others = [f"{rung.name} ({rung.codec})" for rung in ladder.rungs if rung.codec != "h264"]
+    if others:
+        raise EncoderUnavailable(f"{encoder} encodes H.264 only, the ladder asks for {', '.join(others)}")

@@ -16,12 +16,12 @@ from typing import NamedTuple
 
 import av
 
-from pipeline.ladders.backend import Emit, Ended, LadderCounters, RungPacket, SourcePacket
+from pipeline.ladders.backend import Emit, Ended, LadderCounters, RungPacket, SourcePacket, require_h264
 from pipeline.ladders.backlog import Backlog
 from pipeline.ladders.ffmpeg_command import ENCODERS, STAMPS_PER_S, ffmpeg_command, nominal_fps, stamp
 from pipeline.ladders.ffmpeg_process import STALL_S, FfmpegProcess
 from pipeline.ladders.pacing import KeyframeSchedule
-from pipeline.ladders.x264 import DEFAULT_PRESET, PRESETS
+from pipeline.ladders.x264 import DEFAULT_PRESET, checked_preset
 from pipeline.marks import DroppedMark, Marks, NoMarks
 from scenarios.errors import EncoderUnavailable
 from scenarios.ladder import Ladder
@@ -257,18 +257,14 @@ class FfmpegBackend:
     def __init__(self, *, encoder: str = "libx264", preset: str = DEFAULT_PRESET) -> None:
         if encoder not in ENCODERS:
             raise EncoderUnavailable(f"the ffmpeg backend has no encoder {encoder!r}; it has {', '.join(ENCODERS)}")
-        if preset not in PRESETS:
-            raise EncoderUnavailable(f"x264 has no preset {preset!r}; it has {', '.join(PRESETS)}")
         program = shutil.which("ffmpeg")
         if program is None:
             raise EncoderUnavailable(NOT_INSTALLED)
-        self._program, self._encoder, self._preset = program, encoder, preset
+        self._program, self._encoder, self._preset = program, encoder, checked_preset(preset)
 
     def check(self, ladder: Ladder) -> None:
         """See `LadderBackend.check`."""
-        others = [f"{rung.name} ({rung.codec})" for rung in ladder.rungs if rung.codec != "h264"]
-        if others:
-            raise EncoderUnavailable(f"the ffmpeg backend encodes H.264 only, the ladder asks for {', '.join(others)}")
+        require_h264(ladder, "the ffmpeg backend")
 
     def open(
         self,

@@ -7,7 +7,7 @@ from fractions import Fraction
 import av
 from av.video.reformatter import VideoReformatter
 
-from pipeline.ladders.backend import Emit, Ended
+from pipeline.ladders.backend import Emit, Ended, require_h264
 from pipeline.ladders.session import TIME_BASE, ThreadedSession
 from pipeline.marks import Marks
 from scenarios.errors import EncoderUnavailable
@@ -63,21 +63,24 @@ def x264_options(rung: Rung, *, preset: str) -> dict[str, str]:
     }
 
 
+def checked_preset(preset: str) -> str:
+    """Return the preset; EncoderUnavailable if x264 has none of that name."""
+    if preset not in PRESETS:
+        raise EncoderUnavailable(f"x264 has no preset {preset!r}; it has {', '.join(PRESETS)}")
+    return preset
+
+
 class X264Backend:
     """Encodes with libx264; needs nothing but PyAV."""
 
     name = "x264"
 
     def __init__(self, *, preset: str = DEFAULT_PRESET) -> None:
-        if preset not in PRESETS:
-            raise EncoderUnavailable(f"x264 has no preset {preset!r}; it has {', '.join(PRESETS)}")
-        self.preset = preset
+        self.preset = checked_preset(preset)
 
     def check(self, ladder: Ladder) -> None:
         """See `LadderBackend.check`."""
-        others = [f"{rung.name} ({rung.codec})" for rung in ladder.rungs if rung.codec != "h264"]
-        if others:
-            raise EncoderUnavailable(f"x264 encodes H.264 only, the ladder asks for {', '.join(others)}")
+        require_h264(ladder, "x264")
 
     def open(
         self,

@@ -92,13 +92,23 @@ def pictures(packets: list[RungPacket]) -> list[av.VideoFrame]:
     return found + decoder.decode(None)
 
 
+BEFORE: set[int] = set()
+
+
+@pytest.fixture(autouse=True)
+def note_children() -> None:
+    """Note who is there already: process pools of other tests keep a tracker for the whole run."""
+    BEFORE.clear()
+    BEFORE.update(children())
+
+
 def children() -> list[int]:
-    """Return the processes this one has started and not yet reaped, zombies too."""
+    """Return the processes started since the test began and not yet reaped, zombies too."""
     found = []
     for task in Path("/proc/self/task").iterdir():
         with contextlib.suppress(FileNotFoundError):  # a thread that has just ended; another has inherited
             found += [int(pid) for pid in (task / "children").read_text().split()]
-    return found
+    return [pid for pid in found if pid not in BEFORE]
 
 
 def only_child() -> int:

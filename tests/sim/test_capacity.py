@@ -5,7 +5,16 @@ from profiles import LADDER, SOURCE, profile
 
 from scenarios.catalogue import load_catalogue
 from scenarios.errors import CalibrationError
-from sim.capacity import RESOURCES, cpu_speed, ingest_plan, load_growth, require_coverage, stream_cpu_s, transcode_plan
+from sim.capacity import (
+    RESOURCES,
+    cpu_speed,
+    ingest_plan,
+    load_growth,
+    rated,
+    require_coverage,
+    stream_cpu_s,
+    transcode_plan,
+)
 
 VALUES = profile().middle()
 
@@ -59,6 +68,14 @@ def test_ingest_is_bound_by_its_network_or_by_its_cpu():
     assert one.broadcasts == int(15e9 * 0.7 / 3.5e6)
     assert ingest_plan(scenario(), load_catalogue(), VALUES, 20_000.0).binding == "cpu"
     assert one.capacity.shape == one.demand.shape == np.shape(RESOURCES)
+
+
+def test_a_figure_that_the_catalogue_lacks_is_named_and_not_made_up():
+    whole = load_catalogue().instances["c6i.4xlarge"]
+    assert rated(whole) == (16, 32 * 2**30, 6.25e9, 0.68)
+    lacking = whole.model_copy(update={"price_usd_per_hour": None, "vcpus": None})
+    with pytest.raises(CalibrationError, match=r"c6i\.4xlarge: the catalogue lacks its vcpus, price_usd_per_hour"):
+        rated(lacking)
 
 
 def test_a_rung_that_was_not_measured_is_named():
