@@ -13,7 +13,13 @@ ROOT = Path(__file__).parent
 for folder in (ROOT, ROOT / "theory", ROOT / "calibration", ROOT / "pipeline"):
     sys.path.insert(0, str(folder))
 
-TOOLS = {"requires_ffmpeg": ("ffmpeg", "ffprobe")}
+SYSTEM_PATH = os.pathsep.join([os.environ.get("PATH", os.defpath), "/usr/sbin", "/sbin"])
+TOOLS = {
+    "requires_ffmpeg": ("ffmpeg", "ffprobe"),
+    "requires_nginx": ("nginx", "/usr/lib/nginx/modules/ngx_rtmp_module.so"),
+    "requires_chromium": ("chromium",),
+}
+"""Commands, and files, that each marker stands for."""
 MAY_SKIP_IN_CI = ("requires_nvenc", "requires_nvdec", "validation_data")
 IN_CI = os.environ.get("CI") == "true"
 
@@ -23,9 +29,13 @@ _skipped: list[str] = []
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """Skip, by name, what needs a tool this machine lacks."""
     for marker, tools in TOOLS.items():
-        missing = [tool for tool in tools if shutil.which(tool) is None]
+        missing = [tool for tool in tools if not _is_there(tool)]
         if item.get_closest_marker(marker) and missing:
             pytest.skip(f"{marker}: {', '.join(missing)} not installed")
+
+
+def _is_there(tool: str) -> bool:
+    return Path(tool).is_file() if "/" in tool else shutil.which(tool, path=SYSTEM_PATH) is not None
 
 
 @pytest.hookimpl(wrapper=True)
