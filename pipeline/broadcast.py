@@ -25,6 +25,10 @@ CLEAN_ENDS = frozenset({"unpublished", "server closed"})
 """Reasons of `Publication.close` after which nobody is waited for."""
 GRACE_S = 10.0
 """How long a stream whose publisher was lost stays open for it to come back."""
+MAX_KEYFRAME_WAIT_S = 10.0
+"""How long a broadcast may send video before its first keyframe, without which nothing can be decoded."""
+LONG_GOP_S = 10.0
+"""Keyframes further apart are warned about: after a lost frame the picture is broken for so long."""
 MAX_AUDIO_ALONE_S = 5.0
 """How long a broadcast may send audio without any video before it is refused."""
 
@@ -64,6 +68,7 @@ class Broadcast:
         self._marks: Marks = marks if marks is not None else NoMarks()
         self._timeline = Timeline()
         self._frames = 0
+        self._keyframes = KeyframeWatch(stream.name)
         self._session: LadderSession | None = None
         self._packager: Packager | None = None
         self._format: tuple[bytes, AacFormat] | None = None
@@ -73,6 +78,7 @@ class Broadcast:
     def video(self, frame: VideoFrame, arrival_s: float) -> None:
         """See `Publication.video`; RtmpError ends a broadcast that could not be encoded or published."""
         self._raise_failure()
+        self._keyframes.see(frame.is_keyframe, arrival_s)
         index, self._frames = self._frames, self._frames + 1
         pts, dts, epoch = self._timeline.video(frame.pts_ms, frame.dts_ms)
         size = len(frame.payload)
@@ -165,6 +171,33 @@ class Broadcast:
         self.finished.set()
         if self._on_finished is not None:
             self._on_finished(self)
+
+
+class KeyframeWatch:
+    """Notices a publisher that sends keyframes too rarely, or none at all."""
+
+    def __init__(self, stream: str) -> None:
+        self._stream = stream
+        self._first_s: float | None = None
+        self._last_keyframe_s: float | None = None
+        self._has_warned = False
+
+    def see(self, is_keyframe: bool, arrival_s: float) -> None:
+        """Take note of a frame.
+
+        Raises:
+            RtmpError: no keyframe came within `MAX_KEYFRAME_WAIT_S`.
+        """
+        if self._first_s is None:
+            self._first_s = arrival_s
+        if is_keyframe:
+            self._last_keyframe_s = arrival_s
+        elif self._last_keyframe_s is None:
+            if arrival_s - self._first_s > MAX_KEYFRAME_WAIT_S:
+                raise RtmpError(f"no keyframe within {MAX_KEYFRAME_WAIT_S:g} s; set a keyframe interval of 2 s")
+        elif arrival_s - self._last_keyframe_s > LONG_GOP_S and not self._has_warned:
+            self._has_warned = True  # once: what sends one long group of pictures sends many
+            log.warning("%s: no keyframe for %g s; set a keyframe interval of 2 s", self._stream, LONG_GOP_S)
 
 
 class Broadcasts:

@@ -67,12 +67,18 @@ class Connection(asyncio.BufferedProtocol):
         self._publication: Publication | None = None
         self._decision: asyncio.Task[None] | None = None
         self._ended_s: float | None = None
-        self._opened_s = self._greeted_s = self._last_read_s = time.monotonic()
+        self._has_media = False
+        self._opened_s = self._greeted_s = self._accepted_s = self._last_read_s = time.monotonic()
 
     @property
     def dropped_media(self) -> int:
         """Media messages that were not delivered."""
         return self._session.dropped_media + self._frames.dropped
+
+    @property
+    def is_publishing(self) -> bool:
+        """Whether its publish was accepted and has not ended."""
+        return self._publication is not None and self._ended_s is None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Start the clock, or turn the peer away when the server is full."""
@@ -175,6 +181,8 @@ class Connection(asyncio.BufferedProtocol):
             return f"protocol error: no publish within {deadlines.command_s:g} s" if late else None
         if now_s - self._last_read_s > deadlines.idle_s:
             return "idle"
+        if not self._has_media and now_s - self._accepted_s > deadlines.media_s:
+            return f"protocol error: nothing to decode within {deadlines.media_s:g} s; send the sequence header first"
         if since_s is not None and now_s - since_s > deadlines.message_s:
             return f"protocol error: a message took longer than {deadlines.message_s:g} s"
         return None
@@ -185,10 +193,12 @@ class Connection(asyncio.BufferedProtocol):
             case VideoMessage(timestamp_ms, payload):
                 video = self._frames.video(timestamp_ms, payload)
                 if video is not None and publication is not None:
+                    self._has_media = True
                     publication.video(video, arrival_s)
             case AudioMessage(timestamp_ms, payload):
                 audio = self._frames.audio(timestamp_ms, payload)
                 if audio is not None and publication is not None:
+                    self._has_media = True
                     publication.audio(audio, arrival_s)
             case PublishRequested():
                 self._transport.pause_reading()  # nothing is taken in for somebody we may not know
@@ -207,7 +217,7 @@ class Connection(asyncio.BufferedProtocol):
         else:
             self._publication = publication
             self._session.accept()
-            self._last_read_s = time.monotonic()
+            self._accepted_s = self._last_read_s = time.monotonic()
             self._flush()
         finally:
             self._transport.resume_reading()

@@ -39,6 +39,8 @@ class Deadlines:
     """From the handshake to the accepted publish, the answers of authoriser and callback included."""
     idle_s: float = 10.0
     """Between two reads of a publisher."""
+    media_s: float = 10.0
+    """From the accepted publish to the first frame that can be decoded: media without its sequence header is none."""
     message_s: float = 10.0
     """From the first to the last byte of any one message: drops a trickle, which is never idle."""
     linger_s: float = 1.0

@@ -8,6 +8,7 @@ import hmac
 import inspect
 import itertools
 import logging
+import resource
 import ssl
 import time
 import traceback
@@ -27,6 +28,8 @@ log = logging.getLogger(__name__)
 
 MAX_CONNECTIONS = 256
 MAX_CONNECTIONS_PER_IP = 64
+OTHER_FILES = 40
+"""Descriptors left to everything but sockets when the process may open only a few."""
 _BACKLOG = 1024
 """Beyond it a connection waits a second for TCP to try again, so a flood must not fill it."""
 _READ_BYTES = 256 * 1024
@@ -69,7 +72,7 @@ class IngestCounts:
 
     connections: int = 0
     turned_away: int = 0
-    """Connections beyond a cap."""
+    """Connections beyond a cap: newcomers, or those that had waited longest without publishing."""
     accepted: int = 0
     taken_over: int = 0
     """Publishers that gave way to another with the same key."""
@@ -77,6 +80,17 @@ class IngestCounts:
     protocol_errors: int = 0
     dropped_media: int = 0
     """Messages that came before the accepted publish or before their sequence header."""
+
+
+def connection_cap() -> int:
+    """Return how many connections this process should hold: fewer where it may open few files.
+
+    The other half of the descriptors is for whoever watches.
+    """
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft == resource.RLIM_INFINITY:
+        return MAX_CONNECTIONS
+    return max(1, min(MAX_CONNECTIONS, (soft - OTHER_FILES) // 2))
 
 
 class RtmpServer:
@@ -98,7 +112,7 @@ class RtmpServer:
         authorise: Authoriser,
         publish: Callable[[str], Publication],
         callbacks: PublishCallbacks | None = None,
-        max_connections: int = MAX_CONNECTIONS,
+        max_connections: int | None = None,
         max_per_ip: int = MAX_CONNECTIONS_PER_IP,
         deadlines: Deadlines | None = None,
         ssl_context: ssl.SSLContext | None = None,
@@ -111,7 +125,7 @@ class RtmpServer:
             authorise: see `Authoriser`; an exception from it refuses the publish.
             publish: opens where the broadcast of a name goes; called once for each accepted publish.
             callbacks: asked after `authorise`; without them every right key is admitted.
-            max_connections: sockets open at a time.
+            max_connections: sockets open at a time; `connection_cap` when omitted.
             max_per_ip: sockets open at a time from one address.
             deadlines: the defaults of `limits.Deadlines` when omitted.
             ssl_context: makes the port RTMPS.
@@ -121,8 +135,9 @@ class RtmpServer:
         self.read_buffer = memoryview(bytearray(_READ_BYTES))
         self._host, self._asked_port, self._ssl = host, port, ssl_context
         self._authorise, self._publish, self._callbacks = authorise, publish, callbacks
-        self._max_connections, self._max_per_ip = max_connections, max_per_ip
-        self._connections: set[Connection] = set()
+        self._max_connections = connection_cap() if max_connections is None else max_connections
+        self._max_per_ip = max_per_ip
+        self._connections: dict[Connection, None] = {}  # in the order they came
         self._per_ip: Counter[str] = Counter()
         self._live: dict[str, _Live] = {}
         self._client_ids = itertools.count(1)
@@ -179,13 +194,12 @@ class RtmpServer:
         self._server = None
 
     def arrived(self, connection: Connection) -> bool:
-        """Take the connection in if the caps allow it."""
-        full = len(self._connections) >= self._max_connections
-        if full or self._per_ip[connection.peer_ip] >= self._max_per_ip:
+        """Take the connection in if the caps allow it; in a full house it takes the place of one that only waits."""
+        if self._per_ip[connection.peer_ip] >= self._max_per_ip or not self._has_room():
             self.counts.turned_away += 1
             return False
         self.counts.connections += 1
-        self._connections.add(connection)
+        self._connections[connection] = None
         self._per_ip[connection.peer_ip] += 1
         return True
 
@@ -231,10 +245,27 @@ class RtmpServer:
         """Give the connection's place back."""
         if connection not in self._connections:
             return
-        self._connections.discard(connection)
+        del self._connections[connection]
         self._per_ip[connection.peer_ip] -= 1
         if self._per_ip[connection.peer_ip] == 0:
             del self._per_ip[connection.peer_ip]
+
+    def _has_room(self) -> bool:
+        """Return whether another connection fits, after making one leave that does not publish, if it must.
+
+        It is one of the address that holds most places, and there the one that has waited longest: a publisher
+        needs milliseconds to say what it wants, a flood of idle sockets says nothing.
+        """
+        if len(self._connections) < self._max_connections:
+            return True
+        waiting = [connection for connection in self._connections if not connection.is_publishing]
+        if not waiting:
+            return False
+        self.counts.turned_away += 1
+        oldest = max(waiting, key=lambda connection: self._per_ip[connection.peer_ip])
+        oldest.abort("turned away: others were waiting")
+        self.left(oldest)
+        return True
 
     def _check_secret(self, name: str, secret: bytes) -> None:
         live = self._live.get(name)
