@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
+    import ssl
+
     from pipeline.rtmp.keys import StreamKeys
     from pipeline.serve import LivePipeline
 
@@ -59,6 +61,10 @@ def serve(
     on_publish_done: Annotated[
         str | None, typer.Option(metavar="URL", help="told when an admitted publisher is gone")
     ] = None,
+    rtmps_cert: Annotated[
+        Path | None, typer.Option(metavar="PEM", help="certificate chain: makes the ingest RTMPS, with --rtmps-key")
+    ] = None,
+    rtmps_key: Annotated[Path | None, typer.Option(metavar="PEM", help="private key of --rtmps-cert")] = None,
     encoder: Annotated[Encoder, typer.Option(help="which backend encodes")] = Encoder.AUTO,
     check: Annotated[
         bool, typer.Option("--check", help="read the streams back and report what RFC 8216 forbids")
@@ -83,6 +89,7 @@ def serve(
         ladder = load_scenario(file).ladder
     stream_keys, fresh_key = _keys(keys)
     callbacks = HttpCallbacks(on_publish=on_publish, on_publish_done=on_publish_done)
+    ssl_context = _rtmps(rtmps_cert, rtmps_key)
     backend, why = choose_backend(encoder)
     _say(why)
     checker = Checker(lambda violation: _say(f"check    {violation}")) if check else None
@@ -95,8 +102,9 @@ def serve(
             host=host,
             rtmp_port=rtmp_port,
             http_port=http_port,
+            ssl_context=ssl_context,
             checker=checker,
-            ready=lambda pipeline: _announce(pipeline, host, fresh_key),
+            ready=lambda pipeline: _announce(pipeline, host, fresh_key, is_rtmps=ssl_context is not None),
         )
     )
     if checker is not None:
@@ -146,12 +154,23 @@ def _keys(file: Path | None) -> tuple[StreamKeys, str | None]:
     return StreamKeys.generate(DEFAULT_STREAM)
 
 
-def _announce(pipeline: LivePipeline, host: str, fresh_key: str | None) -> None:
+def _rtmps(certificate: Path | None, key: Path | None) -> ssl.SSLContext | None:
+    """Return the TLS side of the ingest, None for plain RTMP; one file without the other is a mistake."""
+    if certificate is None and key is None:
+        return None
+    if certificate is None or key is None:
+        raise typer.BadParameter("--rtmps-cert and --rtmps-key go together")
+    from pipeline.rtmp.tls import rtmps_context
+
+    return rtmps_context(certificate, key)
+
+
+def _announce(pipeline: LivePipeline, host: str, fresh_key: str | None, *, is_rtmps: bool) -> None:
     """Say where to publish and to watch; a fresh key is shown this once."""
     from pipeline.serve import playlist_url, publish_url
 
     key, stream = (fresh_key, DEFAULT_STREAM) if fresh_key is not None else ("KEY", "NAME")
-    _say(f"publish  {publish_url(host, pipeline.rtmp.port, key)}")
+    _say(f"publish  {publish_url(host, pipeline.rtmp.port, key, is_rtmps=is_rtmps)}")
     _say(f"watch    {playlist_url(host, pipeline.origin.port, stream)}")
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
+import ssl
 import time
 from collections.abc import Callable
 from types import TracebackType
@@ -17,6 +18,7 @@ from pipeline.marks import Marks
 from pipeline.origin import Origin
 from pipeline.rtmp.callbacks import HttpCallbacks
 from pipeline.rtmp.keys import APP, StreamKeys
+from pipeline.rtmp.limits import Deadlines
 from pipeline.rtmp.server import RtmpServer
 from scenarios.ladder import Ladder, Rung
 
@@ -59,6 +61,8 @@ class LivePipeline:
         http_port: int = 0,
         marks: Marks | None = None,
         grace_s: float = GRACE_S,
+        deadlines: Deadlines | None = None,
+        ssl_context: ssl.SSLContext | None = None,
     ) -> None:
         """Prepare; entering the context opens both ports (0 lets the system choose)."""
         backend.check(ladder)
@@ -71,6 +75,8 @@ class LivePipeline:
             authorise=keys.authorise,
             callbacks=self.callbacks,
             publish=self.broadcasts.publish,
+            deadlines=deadlines,
+            ssl_context=ssl_context,
         )
         self.origin = Origin(self.store, host=host, port=http_port)
 
@@ -107,6 +113,7 @@ async def serve(
     host: str = "127.0.0.1",
     rtmp_port: int = 1935,
     http_port: int = 8080,
+    ssl_context: ssl.SSLContext | None = None,
     checker: Checker | None = None,
     ready: Callable[[LivePipeline], None] = lambda _: None,
 ) -> None:
@@ -120,6 +127,7 @@ async def serve(
         host: address of both ports; loopback unless the user asks for more.
         rtmp_port: port of the ingest; 0 lets the system choose.
         http_port: port of the origin; 0 lets the system choose.
+        ssl_context: makes the ingest RTMPS.
         checker: reads every stream like one more viewer, if given.
         ready: called once both ports are open.
 
@@ -137,6 +145,7 @@ async def serve(
         host=host,
         rtmp_port=rtmp_port,
         http_port=http_port,
+        ssl_context=ssl_context,
     ) as pipeline:
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, stopped.set)
@@ -160,9 +169,10 @@ async def _check_until(stopped: asyncio.Event, checker: Checker, pipeline: LiveP
         checking.cancel()
 
 
-def publish_url(host: str, port: int, key: str) -> str:
+def publish_url(host: str, port: int, key: str, *, is_rtmps: bool = False) -> str:
     """Return where a publisher sends to, its key included."""
-    return f"rtmp://{_url_host(host)}:{port}/{APP}/{key}"
+    scheme = "rtmps" if is_rtmps else "rtmp"
+    return f"{scheme}://{_url_host(host)}:{port}/{APP}/{key}"
 
 
 def playlist_url(host: str, port: int, stream: str) -> str:

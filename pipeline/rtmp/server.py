@@ -10,6 +10,7 @@ import itertools
 import logging
 import resource
 import ssl
+import sys
 import time
 import traceback
 from collections import Counter
@@ -31,7 +32,11 @@ MAX_CONNECTIONS_PER_IP = 64
 OTHER_FILES = 40
 """Descriptors left to everything but sockets when the process may open only a few."""
 _BACKLOG = 1024
-"""Beyond it a connection waits a second for TCP to try again, so a flood must not fill it."""
+"""Beyond it a connection waits a second for TCP to try again, so a flood must not fill it.
+
+It is also how many sockets asyncio takes in at a stroke, before it lets us turn one away: never more than there are
+descriptors for, or it reports their lack a thousand times.
+"""
 _READ_BYTES = 256 * 1024
 
 Authoriser: TypeAlias = Callable[[str, str, str], str | Awaitable[str | None] | None]
@@ -83,14 +88,14 @@ class IngestCounts:
 
 
 def connection_cap() -> int:
-    """Return how many connections this process should hold: fewer where it may open few files.
+    """Return how many connections this process should hold: fewer where it may open few files."""
+    return min(MAX_CONNECTIONS, _files_share())
 
-    The other half of the descriptors is for whoever watches.
-    """
+
+def _files_share() -> int:
+    """Return half of the descriptors that are free for sockets; the other half is for whoever watches."""
     soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if soft == resource.RLIM_INFINITY:
-        return MAX_CONNECTIONS
-    return max(1, min(MAX_CONNECTIONS, (soft - OTHER_FILES) // 2))
+    return sys.maxsize if soft == resource.RLIM_INFINITY else max(1, (soft - OTHER_FILES) // 2)
 
 
 class RtmpServer:
@@ -171,7 +176,7 @@ class RtmpServer:
                 lambda: Connection(self),
                 self._host,
                 self._asked_port,
-                backlog=_BACKLOG,
+                backlog=min(_BACKLOG, _files_share()),
                 ssl=self._ssl,
                 ssl_handshake_timeout=tls_timeout,
             )

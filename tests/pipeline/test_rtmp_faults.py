@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import dataclasses
 import errno
 import resource
 import socket
 import time
+from collections.abc import Sequence
 
 import pytest
 from rtmp_samples import (
@@ -24,15 +26,17 @@ from rtmp_samples import (
     studio,
 )
 
-from pipeline.rtmp import Deadlines, Publisher, RtmpServer, messages
+from pipeline.rtmp import Deadlines, Publisher, PublishRefused, RtmpError, RtmpServer, messages
 from pipeline.rtmp.limits import MAX_REPLY_BYTES
 from pipeline.rtmp.messages import MessageType
+from pipeline.rtmp.server import MAX_CONNECTIONS
 
 IDLE_SOCKETS = 400
 HALF_HANDSHAKES = 100
 ADMITTED_WITHIN_S = 2.0
 PINGS_AT_A_TIME = MAX_REPLY_BYTES // 100
 OTHER_ADDRESS = "127.0.0.2"
+MANY_ADDRESSES = [f"127.0.0.{number}" for number in range(2, 255)]
 FAST = Deadlines(handshake_s=0.3, command_s=0.6, idle_s=0.4, message_s=0.8, linger_s=0.2, check_every_s=0.05)
 
 
@@ -194,16 +198,16 @@ async def send_forever(peer: socket.socket, data: bytes) -> None:
 
 
 @contextlib.contextmanager
-def flood(port: int):
-    """Hold many sockets from one address: most say nothing, some half a handshake."""
+def flood(port: int, *, addresses: Sequence[str] = (OTHER_ADDRESS,), idle: int = IDLE_SOCKETS, half: int):
+    """Hold many sockets, from the addresses in turn: most say nothing, some half a handshake."""
     with contextlib.ExitStack() as sockets:
-        for index in range(IDLE_SOCKETS + HALF_HANDSHAKES):
+        for index in range(idle + half):
             peer = sockets.enter_context(socket.socket())
-            peer.bind((OTHER_ADDRESS, 0))
+            peer.bind((addresses[index % len(addresses)], 0))
             peer.setblocking(False)
             with contextlib.suppress(BlockingIOError):
                 peer.connect(("127.0.0.1", port))
-            if index < HALF_HANDSHAKES:
+            if index < half:
                 with contextlib.suppress(BlockingIOError, ConnectionError):
                     peer.send(greeting()[:1000])
         yield
@@ -211,31 +215,102 @@ def flood(port: int):
 
 @pytest.fixture
 def many_files():
-    """Allow both ends of the flood to be open in this process."""
+    """Allow both ends of the largest flood to be open in this process."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = 4 * (IDLE_SOCKETS + HALF_HANDSHAKES)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, min(wanted, hard)), hard))
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(max(soft, 4 * 5_100), hard), hard))
     yield
     resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+async def admitted_within_s(place: Studio, **options) -> float:
+    """Publish a frame; return how long it took to be let in."""
+    began_s = time.monotonic()
+    publisher = await Publisher.open(port=place.server.port, key=KEY, **options)
+    admitted_s = time.monotonic() - began_s
+    await publisher.send_video(0, VIDEO_HEADER)
+    await publisher.send_video(0, KEYFRAME)
+    await place.until(lambda: place.recorders["cam"].videos)
+    await publisher.close()
+    return admitted_s
 
 
 @pytest.mark.parametrize("caps", [{"max_per_ip": 64}, {"max_per_ip": 600, "max_connections": 700}])
 def test_a_flood_of_idle_sockets_keeps_no_publisher_out(many_files, caps):
     async def scene():
         async with studio(**caps) as place:
-            with flood(place.server.port):
-                began_s = time.monotonic()
-                publisher = await Publisher.open(port=place.server.port, key=KEY)
-                admitted_s = time.monotonic() - began_s
-                await publisher.send_video(0, VIDEO_HEADER)
-                await publisher.send_video(0, KEYFRAME)
-                await place.until(lambda: place.recorders["cam"].videos)
+            with flood(place.server.port, half=HALF_HANDSHAKES):
+                assert await admitted_within_s(place) < ADMITTED_WITHIN_S
                 turned_away = max(0, IDLE_SOCKETS + HALF_HANDSHAKES - caps["max_per_ip"])
                 await place.until(lambda: place.server.counts.turned_away == turned_away)
-            assert admitted_s < ADMITTED_WITHIN_S
+
+    run(scene())
+
+
+FULL_SIZE = pytest.param(5_000, marks=[pytest.mark.long, pytest.mark.timeout(600)])
+
+
+@pytest.mark.parametrize("idle", [1_000, FULL_SIZE])
+@pytest.mark.parametrize("is_tls", [False, True], ids=["rtmp", "rtmps"])
+def test_a_flood_from_many_addresses_keeps_no_publisher_out(many_files, certificate, is_tls, idle):
+    """Too few sockets from each address for the cap of one address to help: newcomers take idle places."""
+    server_side, client_side = (certificate.server, certificate.client) if is_tls else (None, None)
+
+    async def scene():
+        async with studio(ssl_context=server_side) as place:
+            with flood(place.server.port, addresses=MANY_ADDRESSES, idle=idle, half=HALF_HANDSHAKES):
+                assert await admitted_within_s(place, ssl_context=client_side) < ADMITTED_WITHIN_S
+                assert len(place.server._connections) <= MAX_CONNECTIONS
+
+    run(scene())
+
+
+def test_a_full_house_lets_no_publisher_go_for_a_newcomer():
+    async def scene():
+        async with studio(authorise=lambda app, key, peer: key, max_connections=2) as place:
+            first = await Publisher.open(port=place.server.port, key="first")
+            reader, idle = await asyncio.open_connection("127.0.0.1", place.server.port)
+            second = await Publisher.open(port=place.server.port, key="second")
+            assert await reader.read() == b"", "who only waited made room"
+            assert place.server.live_names == {"first", "second"}
+            with pytest.raises((RtmpError, OSError)):
+                await Publisher.open(port=place.server.port, key="third")
+            idle.close()
+            await first.close()
+            await second.close()
+
+    run(scene())
+
+
+@pytest.mark.parametrize("has_header", [False, True])
+def test_media_without_its_sequence_header_is_ended_by_name_and_counted(has_header):
+    async def scene():
+        async with studio(deadlines=dataclasses.replace(FAST, media_s=0.3)) as place:
+            publisher = await Publisher.open(port=place.server.port, key=KEY)
+            if has_header:
+                await publisher.send_video(0, VIDEO_HEADER)
+            sending = asyncio.create_task(send_for_ever(publisher))
+            await asyncio.sleep(0.6)
+            (recorder,) = place.recorders.values()
+            if has_header:
+                assert recorder.closed == []
+                assert recorder.videos
+            else:
+                (reason,) = recorder.closed
+                assert reason.startswith("protocol error: nothing to decode within 0.3 s; send the sequence header")
+                assert recorder.videos == []
+                assert place.server.counts.dropped_media > 10
+            sending.cancel()
+            await asyncio.wait([sending])
             await publisher.close()
 
     run(scene())
+
+
+async def send_for_ever(publisher: Publisher) -> None:
+    with contextlib.suppress(RtmpError, PublishRefused, OSError):
+        while True:
+            await publisher.send_video(0, KEYFRAME)
+            await asyncio.sleep(0.01)
 
 
 def test_hostile_connections_cost_another_publisher_no_frame():

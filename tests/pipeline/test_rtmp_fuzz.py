@@ -32,7 +32,7 @@ from pipeline.rtmp.messages import MessageType, RtmpMessage, UserControl
 from pipeline.rtmp.session import PublishSession
 
 FUZZED_INPUTS = 20_000
-FUZZED_INPUTS_LONG = 200_000
+FUZZED_INPUTS_LONG = 1_000_000
 RSS_GROWTH_BYTES = 20 * 2**20
 SEED = 20_240_607
 
@@ -181,10 +181,9 @@ def test_recordings_cut_at_every_byte():
     assert player.errors == set(), "a recording that stops is no error: more could follow"
 
 
-def test_fuzzed_inputs():
-    check_fuzzed(FUZZED_INPUTS)
-
-
-@pytest.mark.long
-def test_fuzzed_inputs_at_full_size():
-    check_fuzzed(FUZZED_INPUTS_LONG)
+@pytest.mark.parametrize(
+    "count",
+    [FUZZED_INPUTS, pytest.param(FUZZED_INPUTS_LONG, marks=[pytest.mark.long, pytest.mark.timeout(3600)])],
+)
+def test_fuzzed_inputs(count):
+    check_fuzzed(count)
