@@ -1,9 +1,9 @@
 """CPU of our RTMP ingest beside nginx-rtmp: the same 20 publishers at live pace, nothing done with the media.
 
 `python -m benchmarks.ingest [--streams N] [--rounds N] [--seconds S] [--json]`. CPU is that of the server's one
-thread in the window, by the scheduler's own clock; the generator runs in a process of its own. `parts` says where ours goes:
-the protocol alone (the same bytes through the state machine, in memory), the kernel's share, and the rest, which is
-the event loop and reading.
+thread in the window, by the scheduler's own clock; the generator runs in a process of its own. `parts` says where ours
+goes: the protocol alone (the same bytes through the state machine, in memory), the kernel's share, and the rest, which
+is the event loop and reading.
 """
 
 from __future__ import annotations

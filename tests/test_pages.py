@@ -9,9 +9,16 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-spec = importlib.util.spec_from_file_location("refresh", ROOT / "docs" / "refresh.py")
-refresh = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(refresh)
+
+
+def script(name: str):
+    spec = importlib.util.spec_from_file_location(name, ROOT / "docs" / f"{name}.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+refresh, performance = script("refresh"), script("performance")
 
 
 @pytest.mark.parametrize("page", refresh.PAGES, ids=lambda page: page.name)
@@ -26,3 +33,11 @@ def test_a_stale_output_a_failing_command_and_a_missing_target_are_caught():
     for block in ("```console\n$ false\n```", "```python\n1 / 0\n```", "```console\n$ make no-such-target\n```"):
         with pytest.raises(subprocess.CalledProcessError):
             refresh.refreshed(block)
+
+
+def test_the_page_of_performance_is_what_the_benchmarks_printed():
+    text = performance.PAGE.read_text(encoding="utf-8")
+    assert text == performance.page()
+    assert text.count("\n## ") == len(performance.COMMANDS)
+    for name, key in performance.TARGETS:
+        assert f"`{key}`" in text, f"{name} was not measured"
