@@ -1,7 +1,7 @@
 """Takes the benchmarks and writes `docs/performance.md` from what they printed.
 
-`python docs/performance.py NAME ...` runs those benchmarks and keeps their JSON beside this file, in `measured/`; without
-names it only writes the page anew. No figure of the page is typed by hand.
+`python docs/performance.py NAME ...` runs those benchmarks and keeps their JSON beside this file, in `measured/`;
+without names it only writes the page anew. No figure of the page is typed by hand.
 """
 
 from __future__ import annotations
