@@ -100,8 +100,8 @@ class Ladder(SpecModel):
         for rung in self.rungs[1:]:
             if rung.copied:
                 raise ValueError(
-                    f"rung {rung.name!r} is copied, but {self.rungs[0].name!r} stands above it: only the first rung can "
-                    "be the publisher's own; put it first, or leave out its copied: true"
+                    f"rung {rung.name!r} is copied, but {self.rungs[0].name!r} stands above it: only the first rung "
+                    "can be the publisher's own; put it first, or leave out its copied: true"
                 )
         return self
 
