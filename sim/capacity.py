@@ -95,12 +95,13 @@ def stream_cpu_s(values: Mapping[str, float], source: Source, ladder: Ladder) ->
 
 
 def require_coverage(profile: Profile, scenario: Scenario) -> None:
-    """Check that the profile was measured for this source and every rung.
+    """Check that the profile was measured for this source, if it is decoded at all, and every rung.
 
     Raises:
         CalibrationError: it was not; the text names the rung and what was measured.
     """
-    profile.coefficient("decode_cpu_s_per_frame", scenario.workload.source.label)
+    if scenario.ladder.encoded:
+        profile.coefficient("decode_cpu_s_per_frame", scenario.workload.source.label)
     for rung in scenario.ladder.rungs:
         for stage in rung.stages:
             profile.coefficient(f"{stage}_cpu_s_per_frame", rung.label)

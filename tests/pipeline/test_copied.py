@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from itertools import pairwise
 
+import numpy as np
 import pytest
 from clips import clip, ladder
 from hypothesis import example, given, settings
@@ -15,6 +16,7 @@ from pipeline.ladders.backend import RungPacket, SourcePacket
 from pipeline.ladders.copied import GopSchedule, SourceCopy, SourceRefused
 from pipeline.ladders.nal_units import NAL_AUD, NAL_IDR, NAL_SPS, nal_type, nal_units, parameter_sets
 from scenarios.ladder import Ladder
+from sim.calibration.arrivals import StreamArrivals
 
 both = pytest.mark.parametrize("backend", BACKENDS)
 SOURCE = "180p30"
@@ -213,9 +215,13 @@ def test_segments_of_a_steady_publisher_are_the_nearest_whole_number_of_gops(gop
 @settings(max_examples=300, deadline=None)
 @given(steps=st.lists(st.integers(1500, 360_000), min_size=1, max_size=100))
 def test_segments_of_an_unsteady_publisher_are_neither_short_nor_longer_than_they_must_be(steps):
+    """And a replay cuts them at the same keyframes."""
     schedule, segment = GopSchedule(2.0), 180_000
     times = [sum(steps[:n]) for n in range(len(steps) + 1)]
     chosen = [pts for pts in times if schedule.starts_segment(pts)]
+    pts_s, frames = np.array(times) / 90_000, np.arange(len(times))
+    replayed = StreamArrivals(0, pts_s, pts_s, np.ones(len(times), dtype=bool), frames).gop_segments(2.0)
+    assert [times[n] for n in np.flatnonzero(np.diff(replayed, prepend=-1))] == chosen
     for start, end in pairwise(chosen):
         assert end - start >= 2 * segment / 3
         assert all(pts - start < segment for pts in times if start < pts < end)
