@@ -1,7 +1,8 @@
 """The command line of the `ffmpeg` backend: one process that decodes once and encodes every rung.
 
 All decisions that `pipeline.ladders.pacing` makes in Python are made here by FFmpeg's own expressions, in the same
-arithmetic, so that a rung keeps the same frames and starts its segments at the same ones. The GPU form (`scale_cuda`
+arithmetic, so that a rung keeps the same frames and starts its segments at the same ones. Where a copied rung has
+decided the latter, its decision rides in the timestamps. The GPU form (`scale_cuda`
 and h264_nvenc, decoding by NVDEC) is tested as text and by its refusal; it has never run on a GPU with NVENC.
 """
 

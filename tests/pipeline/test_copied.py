@@ -22,9 +22,9 @@ both = pytest.mark.parametrize("backend", BACKENDS)
 SOURCE = "180p30"
 
 
-def with_copied(*rungs: tuple[int, int, float], segment_s: float = 2.0) -> Ladder:
-    """Return a ladder whose first rung, 320x180 at 30 frames/s, is copied."""
-    first, *others = ladder((320, 180, 30), *rungs, segment_s=segment_s).rungs
+def with_copied(*rungs: tuple[int, int, float], fps: float = 30, segment_s: float = 2.0) -> Ladder:
+    """Return a ladder whose first rung, 320x180, is copied."""
+    first, *others = ladder((320, 180, fps), *rungs, segment_s=segment_s).rungs
     return Ladder(segment_s=segment_s, rungs=(first.model_copy(update={"copied": True}), *others))
 
 
@@ -75,6 +75,28 @@ def test_a_ladder_of_the_copied_rung_alone_decodes_nothing(backend):
     assert starts(run.by_rung[SOURCE]) == [0, 60]
     assert run.counters.fed == run.counters.decoded == run.counters.encoded[SOURCE] == 90
     assert run.marks.decodes == run.marks.encodes == []
+
+
+@pytest.mark.requires_ffmpeg
+def test_with_irregular_times_and_losses_both_backends_decide_alike():
+    generator = np.random.default_rng(3)
+    packets = clip(seconds=5.0, fps=60, gop=17).packets()
+    steps = 1500 + generator.integers(-700, 700, len(packets))
+    steps[generator.integers(1, len(packets), 6)] += generator.integers(90_000, 500_000, 6)
+    epochs = np.searchsorted(np.sort(generator.integers(1, len(packets), 3)), np.arange(len(packets)), "right")
+    moved = [
+        dataclasses.replace(packet, pts=int(at), dts=int(at), epoch=int(epoch))
+        for packet, at, epoch in zip(packets, 12_345 + np.cumsum(steps), epochs, strict=True)
+    ]
+    moved[100] = dataclasses.replace(moved[100], data=b"\0\0\0\7short")
+    rungs = with_copied((160, 90, 60), (128, 72, 30), (96, 54, 24), fps=60, segment_s=1.5)
+    ours, reference = Run("ffmpeg", moved, rungs), Run("x264", moved, rungs)
+    assert ours.errors == reference.errors == [None]
+    assert len(starts(reference.by_rung["180p60"])) > 6
+    assert ours.decisions == reference.decisions
+    assert dataclasses.asdict(ours.counters) == dataclasses.asdict(reference.counters)
+    for rung in ("90p60", "72p30", "54p24"):
+        assert starts(ours.by_rung[rung]) == starts(ours.by_rung["180p60"])
 
 
 @both

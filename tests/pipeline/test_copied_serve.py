@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 import subprocess
 import threading
 import time
+from pathlib import Path
 
 import pytest
 from clips import clip, ladder
 from live_pipeline import send, serving, watch, with_pipeline
 
+import scenarios
 from pipeline.broadcast import Broadcast
 from pipeline.hls.segment_facts import segment_facts
 from pipeline.hls.store import StreamStore
@@ -105,6 +108,19 @@ def test_a_publisher_whose_keyframes_are_too_far_apart_is_ended_and_the_operator
         "live: the source rung 'source' is copied and needs a keyframe every 2 s; the publisher sent none for 4 s; set "
         "its keyframe interval to 2 s (OBS: Output, Keyframe Interval; ffmpeg: -g 60), with closed groups of pictures"
     ]
+
+
+@pytest.mark.requires_ffmpeg
+def test_the_guides_ladder_is_served_in_all_its_rungs():
+    guide = Path(scenarios.__file__).parent / "library" / "guide_ladder.yaml"
+    with serving(str(guide)) as server:
+        picture = ["-f", "lavfi", "-i", "testsrc2=size=1920x1080:rate=60", "-t", "3", "-pix_fmt", "yuv420p"]
+        codec = ["-c:v", "libx264", "-preset", "ultrafast", "-g", "120", "-f", "flv", server.publish_url]
+        subprocess.run(["ffmpeg", "-v", "error", "-re", *picture, *codec], check=True, timeout=120)
+        server.wait_for_playlist(60)
+        variants = [line for line in server.fetch().splitlines() if line.startswith("#EXT-X-STREAM-INF")]
+    sizes = [re.search(r"RESOLUTION=(\S+),FRAME-RATE=(\S+)", line).groups() for line in variants]
+    assert sizes == [("1920x1080", "60.000"), ("1280x720", "60.000"), ("852x480", "30.000")]
 
 
 def copied_ladder() -> Ladder:
