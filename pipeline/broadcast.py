@@ -13,6 +13,7 @@ from pipeline.hls.packager import Packager
 from pipeline.hls.segmenter import AudioUnit, SegmentTooLarge
 from pipeline.hls.store import Store, StreamStore
 from pipeline.ladders.backend import LadderBackend, LadderSession, SourcePacket
+from pipeline.ladders.copied import SourceRefused
 from pipeline.marks import ArrivedMark, Marks, NoMarks
 from pipeline.rtmp.errors import RtmpError
 from pipeline.rtmp.frames import AudioFrame, VideoFrame
@@ -161,8 +162,9 @@ class Broadcast:
 
     def _note(self, error: BaseException, failure: str) -> None:
         """Keep the first failure for the publisher; a bug of ours is logged with its traceback."""
-        if isinstance(error, SegmentTooLarge):
+        if isinstance(error, SegmentTooLarge | SourceRefused):
             failure = str(error)
+            log.warning("%s: %s", self.stream.name, failure)
         else:
             log.error("%s: %s", self.stream.name, failure, exc_info=error)
         self._failure = self._failure or failure

@@ -30,7 +30,7 @@ class DecodedMark(NamedTuple):
 
 
 class EncodedMark(NamedTuple):
-    """A frame that left one rung's encoder."""
+    """A frame that left one rung's encoder; a copied rung has none."""
 
     stream: str
     rung: str
@@ -49,6 +49,7 @@ class MuxedMark(NamedTuple):
     frame: int
     cpu_s: float
     at_s: float
+    starts_segment: bool
 
 
 class SegmentMark(NamedTuple):

@@ -5,7 +5,7 @@
       runs.parquet      one row per run, void ones too: every repeat ever taken stays
       streams.parquet   one row per stream of a run
       frames.parquet    one row per source frame: arrival and decoding
-      rungs.parquet     one row per frame and rung: scaling, encoding, muxing
+      rungs.parquet     one row per frame and rung: scaling, encoding, muxing; of a copied rung muxing alone
       segments.parquet  one row per published segment
 
 Times ending in `_s` that name a moment are seconds since the start of their run, on one monotonic clock for
@@ -79,7 +79,7 @@ TABLES: dict[str, dict[str, str]] = {
         "stream": "int64",
         "rung": "string",
         "frame": "int64",
-        "starts_segment": "bool",  # the frame was encoded as the keyframe that opens a segment
+        "starts_segment": "bool",  # the frame is the keyframe that opens a segment
         "scale_cpu_s": "float64",
         "encode_cpu_s": "float64",
         "mux_cpu_s": "float64",

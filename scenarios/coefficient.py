@@ -94,7 +94,7 @@ class Coefficient(SpecModel):
 
     name: Text
     of: Text = ""
-    """The picture or rung it is about, as `1280x720@30`; empty for the machine."""
+    """The picture or rung it is about, as `1280x720@30` or `copied 1280x720@30`; empty for the machine."""
     unit: Text
     middle: Annotated[float, Field(ge=0, le=1e15)]
     low: Annotated[float, Field(ge=0, le=1e15)]

@@ -1,4 +1,4 @@
-"""The ladder: the source a broadcaster sends and the rungs it is encoded to. Both halves read it."""
+"""The ladder: the source a broadcaster sends and the rungs that viewers are offered. Both halves read it."""
 
 from __future__ import annotations
 
@@ -46,21 +46,39 @@ class Source(Picture):
     codec: Codec = "h264"
 
 
+Stage = Literal["scale", "encode", "mux"]
+
+
 class Rung(Picture):
-    """One encoding of the ladder."""
+    """One rendition of the ladder: encoded, or the publisher's own packets passed on."""
 
     name: Name
     """As it stands in playlists and reports: `720p30`."""
     bitrate_bps: BitsPerSecond
-    """Target of the encoder."""
+    """Target of the encoder; of a copied rung what the publisher sends."""
     codec: Codec = "h264"
+    copied: bool = False
+    """The publisher's packets are passed on as they are; nothing is encoded for this rung."""
+
+    @property
+    def label(self) -> str:
+        """The rung as coefficients are named by it: `1280x720@30`, or `copied 1280x720@30`."""
+        return f"copied {super().label}" if self.copied else super().label
+
+    @property
+    def stages(self) -> tuple[Stage, ...]:
+        """What costs CPU for each of its frames, in order."""
+        return ("mux",) if self.copied else ("scale", "encode", "mux")
 
 
 class Ladder(SpecModel):
     """The rungs of a broadcast, highest first, and the segments they are cut into."""
 
     segment_s: PositiveSeconds = 2.0
-    """Length of a segment; every rung starts one with a keyframe at the same frame."""
+    """Length of a segment; every rung starts one with a keyframe at the same frame.
+
+    With a copied rung that is a keyframe of the publisher, and segments are as long as whole groups of pictures are.
+    """
     rungs: Annotated[tuple[Rung, ...], Field(min_length=1, max_length=16)]
 
     @model_validator(mode="after")
@@ -76,6 +94,26 @@ class Ladder(SpecModel):
                     "each with no more pixels per second and a lower bitrate"
                 )
         return self
+
+    @model_validator(mode="after")
+    def _only_the_first_is_copied(self) -> Ladder:
+        for rung in self.rungs[1:]:
+            if rung.copied:
+                raise ValueError(
+                    f"rung {rung.name!r} is copied, but {self.rungs[0].name!r} stands above it: only the first rung "
+                    "can be the publisher's own; put it first, or leave out its copied: true"
+                )
+        return self
+
+    @property
+    def copied(self) -> Rung | None:
+        """The rung that is the publisher's own, if there is one."""
+        return self.rungs[0] if self.rungs[0].copied else None
+
+    @property
+    def encoded(self) -> tuple[Rung, ...]:
+        """The rungs that are encoded; may be none."""
+        return tuple(rung for rung in self.rungs if not rung.copied)
 
     @property
     def egress_bps(self) -> float:

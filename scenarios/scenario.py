@@ -98,12 +98,28 @@ class Scenario(SpecModel):
                 "give every rung a share, 0 for one that nobody watches",
             )
         source = self.workload.source
+        yield from self._copied_findings()
         for index, rung in enumerate(self.ladder.rungs):
+            if rung.copied:
+                continue  # it must equal the source, as was just said
             if rung.height > source.height or rung.width > source.width or rung.fps > source.fps:
                 yield Finding(
                     ("ladder", "rungs", index),
                     f"rung {rung.name} ({rung.label}) exceeds the source ({source.label})",
                     "a ladder never enlarges; drop the rung or raise workload.source",
+                )
+
+    def _copied_findings(self) -> Iterator[Finding]:
+        rung, source = self.ladder.copied, self.workload.source
+        if rung is None:
+            return
+        for field in ("width", "height", "fps", "codec", "bitrate_bps"):
+            ours, sent = getattr(rung, field), getattr(source, field)
+            if ours != sent:
+                yield Finding(
+                    ("ladder", "rungs", 0, field),
+                    f"rung {rung.name} is copied, so its {field} is the source's: {_plain(sent)}, not {_plain(ours)}",
+                    f"write {field}: {_plain(sent)}, or leave out copied: true to encode the rung",
                 )
 
     def _instance_findings(self, part: str, catalogue: Catalogue) -> Iterator[Finding]:
@@ -128,3 +144,8 @@ class Scenario(SpecModel):
                     f"missing key {field!r}: this-machine has no list price and no rated network",
                     f"add {field} under platform.transcode, as an assumption of yours",
                 )
+
+
+def _plain(value: str | float) -> str:
+    """Return a value as a scenario has it: a whole number without its `.0`, never as a power of ten."""
+    return value if isinstance(value, str) else f"{value:.15g}"

@@ -78,31 +78,33 @@ def load_growth(values: Mapping[str, float], *, streams: float, capacity_streams
 def stream_cpu_s(values: Mapping[str, float], source: Source, ladder: Ladder) -> float:
     """Return CPU-seconds per stream-second of one broadcast's ladder, alone on the machine.
 
-    A rung of a lower frame rate than the source costs per frame it keeps.
+    A rung of a lower frame rate than the source costs per frame it keeps. A copied rung is muxed and no more, and
+    nothing is decoded for it.
 
     Args:
         values: coefficient key → value, of one draw.
         source: what is decoded.
-        ladder: what is encoded.
+        ladder: what is offered.
     """
     cost = values["ingest_cpu_s_per_stream_s"] + values["other_cpu_s_per_stream_s"]
-    cost += values[f"decode_cpu_s_per_frame {source.label}"] * source.fps
+    if ladder.encoded:
+        cost += values[f"decode_cpu_s_per_frame {source.label}"] * source.fps
     for rung in ladder.rungs:
-        stages = ("scale_cpu_s_per_frame", "encode_cpu_s_per_frame", "mux_cpu_s_per_frame")
-        cost += sum(values[f"{stage} {rung.label}"] for stage in stages) * rung.fps
+        cost += sum(values[f"{stage}_cpu_s_per_frame {rung.label}"] for stage in rung.stages) * rung.fps
     return cost
 
 
 def require_coverage(profile: Profile, scenario: Scenario) -> None:
-    """Check that the profile was measured for this source and every rung.
+    """Check that the profile was measured for this source, if it is decoded at all, and every rung.
 
     Raises:
         CalibrationError: it was not; the text names the rung and what was measured.
     """
-    profile.coefficient("decode_cpu_s_per_frame", scenario.workload.source.label)
+    if scenario.ladder.encoded:
+        profile.coefficient("decode_cpu_s_per_frame", scenario.workload.source.label)
     for rung in scenario.ladder.rungs:
-        for stage in ("scale_cpu_s_per_frame", "encode_cpu_s_per_frame", "mux_cpu_s_per_frame"):
-            profile.coefficient(stage, rung.label)
+        for stage in rung.stages:
+            profile.coefficient(f"{stage}_cpu_s_per_frame", rung.label)
     if any(rung.codec != "h264" for rung in scenario.ladder.rungs) or scenario.workload.source.codec != "h264":
         raise CalibrationError(f"profile {profile.name} was measured with h264; write codec: h264 in the ladder")
 

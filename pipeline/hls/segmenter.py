@@ -65,7 +65,7 @@ class RungSegmenter:
         self._starts: deque[_Start] = deque()
         self._held: list[RungPacket] = []
         self._audio: deque[AudioUnit] = deque()
-        self._opened_at = self._last_pts = 0
+        self._opened_at = self._last_pts = self._last_dts = 0
         self._frame = NOMINAL_FRAME
         self._segment_bytes = 0
         self._discontinuity = False
@@ -127,12 +127,15 @@ class RungSegmenter:
         assert self._muxer is not None
         self._grow(len(packet.data))
         self._muxer.video(packet)
-        if 0 < packet.pts - self._last_pts < TICKS_PER_S:
-            self._frame = packet.pts - self._last_pts
-        self._last_pts = packet.pts
+        # A copied rung may have B-frames: steps are told by dts, which rises, and the end by the latest pts.
+        if 0 < packet.dts - self._last_dts < TICKS_PER_S:
+            self._frame = packet.dts - self._last_dts
+        self._last_dts, self._last_pts = packet.dts, max(self._last_pts, packet.pts)
         self._pass_audio(self._muxer)
         spent_s = time.thread_time() - started_s
-        self._marks.muxed(MuxedMark(self._stream, packet.rung, packet.frame_index, spent_s, time.monotonic()))
+        self._marks.muxed(
+            MuxedMark(self._stream, packet.rung, packet.frame_index, spent_s, time.monotonic(), packet.is_keyframe)
+        )
 
     def _begin_segment(self, packet: RungPacket) -> None:
         """Note a segment's first frame; where the timeline or the audio breaks, go on with another muxer."""
@@ -148,7 +151,7 @@ class RungSegmenter:
         self._segment_bytes = 0
 
     def _pass_audio(self, muxer: SegmentMuxer) -> None:
-        while self._audio and self._audio[0].pts <= self._last_pts + AUDIO_LEAD:
+        while self._audio and self._audio[0].pts <= self._last_dts + AUDIO_LEAD:
             if self._audio[0].format != self._format:
                 return  # waits for the next keyframe
             if self._audio[0].pts < self._opened_at:

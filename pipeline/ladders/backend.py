@@ -30,6 +30,7 @@ class SourcePacket:
         avcc: the decoder configuration record that belongs to it.
         arrival_s: when its last byte was here, by `time.monotonic()`.
         epoch: number of the timeline it belongs to; another one than before asks for a discontinuity.
+        segment: number of the segment it belongs to, if a copied rung decides that; else None.
     """
 
     index: int
@@ -40,17 +41,24 @@ class SourcePacket:
     avcc: bytes
     arrival_s: float
     epoch: int = 0
+    segment: int | None = None
+
+    @property
+    def part(self) -> int:
+        """A number whose change starts a segment in every encoded rung, whatever its time."""
+        return self.epoch if self.segment is None else self.segment
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RungPacket:
-    """One encoded frame of one rung.
+    """One coded frame of one rung.
 
     Attributes:
         rung: name of the rung.
-        pts, dts: in ticks of 1/90,000 s, on the source's timeline; dts rises strictly.
+        pts, dts: in ticks of 1/90,000 s, on the source's timeline; dts rises strictly, pts is never before it.
         data: the frame as Annex B; every keyframe is an IDR preceded by its SPS and PPS.
-        is_keyframe: whether it starts a segment; all rungs start theirs at the same source frames.
+        is_keyframe: whether it starts a segment; all rungs start theirs at the same source frames. A copied rung
+            has further IDRs within its segments, as its publisher sent them.
         frame_index: `SourcePacket.index` of the frame it was made from.
         arrival_s: arrival of that source frame.
         epoch: epoch of that source frame.
@@ -78,11 +86,11 @@ class LadderCounters:
     dropped: int = 0
     """Packets refused: before the first keyframe, or in overload up to the next keyframe."""
     undecodable: int = 0
-    """Packets of which the decoder made no frame."""
+    """Packets of which the decoder made no frame, or that a copied rung could not pass on."""
     out_of_order: int = 0
     """Frames whose pts is not after that of the frame shown before them."""
     decoded: int = 0
-    """Frames that left the decoder and went on to the rungs."""
+    """Frames that left the decoder and went on to the rungs; where every rung is copied, packets passed on."""
     encoded: dict[str, int] = field(default_factory=dict)
     """Packets emitted, by rung."""
 
@@ -129,7 +137,7 @@ class LadderBackend(Protocol):
         Args:
             source_avcc: the publisher's first decoder configuration record.
             ladder: the rungs and the length of segments.
-            emit: called with every encoded packet, from the thread of its rung, in dts order per rung.
+            emit: called with every packet, from one thread per rung, in dts order per rung.
             ended: called once, after the last `emit`, with the error that ended the session or None.
             stream: name of the broadcast in marks and thread names.
             marks: told about every frame, if given.

@@ -18,9 +18,11 @@ import av
 
 from pipeline.ladders.backend import Emit, Ended, LadderCounters, RungPacket, SourcePacket, require_h264
 from pipeline.ladders.backlog import Backlog
+from pipeline.ladders.copied import source_packets
 from pipeline.ladders.ffmpeg_command import ENCODERS, STAMPS_PER_S, ffmpeg_command, nominal_fps, stamp
 from pipeline.ladders.ffmpeg_process import STALL_S, FfmpegProcess
-from pipeline.ladders.pacing import KeyframeSchedule
+from pipeline.ladders.nal_units import annex_b, nal_units, parameter_sets
+from pipeline.ladders.pacing import KeyframeSchedule, grid_s
 from pipeline.ladders.x264 import DEFAULT_PRESET, checked_preset
 from pipeline.marks import DroppedMark, Marks, NoMarks
 from scenarios.errors import EncoderUnavailable
@@ -29,7 +31,6 @@ from scenarios.ladder import Ladder
 NOT_INSTALLED = "ffmpeg is not installed; apt install ffmpeg"
 REORDERED_FRAMES = 32
 """Frames after which one that has not left the decoder never will: H.264 reorders 16 at most."""
-START_CODE = b"\0\0\0\1"
 
 
 @dataclass(slots=True)
@@ -41,6 +42,7 @@ class _Frame:
     pts: int
     arrival_s: float
     epoch: int
+    part: int
     starts_segment: bool = False
 
 
@@ -61,7 +63,14 @@ class Ledger:
 
     def feed(self, packet: SourcePacket) -> None:
         """Note a packet that is about to be sent."""
-        frame = _Frame(stamp(packet.pts, packet.epoch), packet.index, packet.pts, packet.arrival_s, packet.epoch)
+        frame = _Frame(
+            stamp=stamp(packet.pts, packet.part),
+            index=packet.index,
+            pts=packet.pts,
+            arrival_s=packet.arrival_s,
+            epoch=packet.epoch,
+            part=packet.part,
+        )
         with self._changed:
             self._fed.append(frame)
 
@@ -81,7 +90,7 @@ class Ledger:
             for other in lost:
                 self._fed.remove(other)
             if frame.pts > after_pts:
-                frame.starts_segment = self._schedule.starts_segment(frame.pts, frame.epoch)
+                frame.starts_segment = self._schedule.starts_segment(frame.pts, frame.part)
                 self._shown[shown] = frame
                 self._changed.notify_all()
         return frame, lost
@@ -164,7 +173,13 @@ class FfmpegSession:
     def _encode(self) -> None:
         transcode: _Transcode | None = None
         try:
-            for packet in self._backlog:
+            for packet in source_packets(
+                self._backlog,
+                self._ladder,
+                emit=self._emit,
+                counters=self.counters,
+                refuse=lambda packet: self._undecodable(packet.index),
+            ):
                 if transcode is None or packet.avcc != transcode.avcc:
                     if transcode is not None:
                         self._finish(transcode)
@@ -177,8 +192,8 @@ class FfmpegSession:
                 transcode.process.kill()
 
     def _start(self, avcc: bytes) -> _Transcode:
-        names = [rung.name for rung in self._ladder.rungs]
-        ledger = Ledger(names, self._ladder.segment_s)
+        names = [rung.name for rung in self._ladder.encoded]
+        ledger = Ledger(names, grid_s(self._ladder))
         process = FfmpegProcess(
             lambda decoded_fd, rung_fds: self._command(
                 decoded_fd=decoded_fd, rung_fds=rung_fds, after_pts=self._last_pts
@@ -189,11 +204,11 @@ class FfmpegSession:
             encoded=partial(self._encoded, ledger),
             name=self._stream,
         )
-        return _Transcode(avcc, parameter_sets(avcc), ledger, process)
+        return _Transcode(avcc, annex_b(parameter_sets(avcc)), ledger, process)
 
     def _send(self, transcode: _Transcode, packet: SourcePacket) -> None:
         try:
-            data = annex_b(packet.data)
+            data = annex_b(nal_units(packet.data))
         except ValueError:
             self._undecodable(packet.index)
             return
@@ -287,34 +302,3 @@ class FfmpegBackend:
             stream=stream,
             marks=marks,
         )
-
-
-def annex_b(avcc_frame: bytes) -> bytes:
-    """Return a frame of length-prefixed NAL units with start codes instead (ITU-T H.264, annex B).
-
-    Raises:
-        ValueError: the lengths do not add up to the frame.
-    """
-    pieces, position = [], 0
-    while position < len(avcc_frame):
-        size = int.from_bytes(avcc_frame[position : position + 4], "big")
-        position += 4 + size
-        if size == 0 or position > len(avcc_frame):
-            raise ValueError("a NAL unit that is empty or cut short")
-        pieces += [START_CODE, avcc_frame[position - size : position]]
-    return b"".join(pieces)
-
-
-def parameter_sets(avcc: bytes) -> bytes:
-    """Return the SPS and PPS of an avcC record (ISO/IEC 14496-15, 5.3.3.1) with start codes.
-
-    The record was checked at ingest: its parameter sets lie inside it.
-    """
-    pieces, position = [], 5
-    for mask in (0x1F, 0xFF):  # the number of SPS shares its byte with reserved bits
-        count, position = avcc[position] & mask, position + 1
-        for _ in range(count):
-            size = int.from_bytes(avcc[position : position + 2], "big")
-            pieces += [START_CODE, avcc[position + 2 : position + 2 + size]]
-            position += 2 + size
-    return b"".join(pieces)

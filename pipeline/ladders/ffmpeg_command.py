@@ -1,7 +1,8 @@
 """The command line of the `ffmpeg` backend: one process that decodes once and encodes every rung.
 
 All decisions that `pipeline.ladders.pacing` makes in Python are made here by FFmpeg's own expressions, in the same
-arithmetic, so that a rung keeps the same frames and starts its segments at the same ones. The GPU form (`scale_cuda`
+arithmetic, so that a rung keeps the same frames and starts its segments at the same ones. Where a copied rung has
+decided the latter, its decision rides in the timestamps. The GPU form (`scale_cuda`
 and h264_nvenc, decoding by NVDEC) is tested as text and by its refusal; it has never run on a GPU with NVENC.
 """
 
@@ -10,13 +11,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from pipeline.ladders.backend import TICKS_PER_S
-from pipeline.ladders.pacing import SLOT_TOLERANCE
+from pipeline.ladders.pacing import SLOT_TOLERANCE, grid_s
 from pipeline.ladders.x264 import x264_options
 from scenarios.ladder import Ladder, Rung
 
-EPOCHS = 16
-"""Stamps per tick: a frame's epoch, modulo this, rides in its timestamp, the one thing that crosses FFmpeg whole."""
-STAMPS_PER_S = TICKS_PER_S * EPOCHS
+PARTS = 16
+"""Stamps per tick: a frame's part, modulo this, rides in its timestamp, the one thing that crosses FFmpeg whole."""
+STAMPS_PER_S = TICKS_PER_S * PARTS
 NVDEC_SPARE_FRAMES = 8
 """Frames beyond the decoder's own that its finite pool must hold while filters and encoders work on them."""
 NUT_OPTIONS = {"flush_packets": "1", "write_index": "0", "syncpoints": "none"}
@@ -26,9 +27,9 @@ ENCODERS = ("libx264", "h264_nvenc")
 _STAMP = f"round(t*{STAMPS_PER_S})"
 
 
-def stamp(pts: int, epoch: int) -> int:
+def stamp(pts: int, part: int) -> int:
     """Return the timestamp that a frame carries through FFmpeg, in units of 1/`STAMPS_PER_S` s."""
-    return pts * EPOCHS + epoch % EPOCHS
+    return pts * PARTS + part % PARTS
 
 
 def nominal_fps(ladder: Ladder) -> float:
@@ -39,12 +40,12 @@ def nominal_fps(ladder: Ladder) -> float:
 def segment_start_expression(segment_s: float) -> str:
     """Return an expression of `t` and `n` that is 1 at the first frame of a segment: `KeyframeSchedule`.
 
-    It keeps, in its registers: 0 pts, 1 the next boundary, 2 the epoch before, 3 this epoch.
+    It keeps, in its registers: 0 pts, 1 the next boundary, 2 the part before, 3 this part.
     """
     segment = round(segment_s * TICKS_PER_S)
     missed = f"floor((ld(0)-ld(1)+{segment // 2})/{segment})"
     return (
-        f"st(0,floor({_STAMP}/{EPOCHS}));st(3,mod({_STAMP},{EPOCHS}));"
+        f"st(0,floor({_STAMP}/{PARTS}));st(3,mod({_STAMP},{PARTS}));"
         f"if(eq(n,0)+not(eq(ld(2),ld(3))),st(2,ld(3));st(1,ld(0)+{segment});1,"
         f"if(gte(ld(0),ld(1)),st(1,ld(1)+({missed}+1)*{segment});1,0))"
     )
@@ -92,11 +93,11 @@ def ffmpeg_command(
         command += ["-extra_hw_frames", str(NVDEC_SPARE_FRAMES)]
     command += ["-f", "nut", "-i", "pipe:0"]
     command += ["-filter_complex", _filters(ladder, encoder=encoder, decoded_fd=decoded_fd, after_pts=after_pts)]
-    for number, rung in enumerate(ladder.rungs):
+    for number, rung in enumerate(ladder.encoded):
         command += ["-map", f"[out{number}]", "-c:v", encoder]
         options = _nvenc_options(rung, ladder) if encoder == "h264_nvenc" else _x264_options(rung, preset)
         command += _arguments(options)
-        command += ["-force_key_frames", f"expr:{segment_start_expression(ladder.segment_s)}"]
+        command += ["-force_key_frames", f"expr:{segment_start_expression(grid_s(ladder))}"]
         # Timestamps are kept to the unit: FFmpeg would round them to the declared frame rate and repeat frames.
         command += ["-fps_mode", "passthrough", "-enc_time_base", f"1:{STAMPS_PER_S}"]
         # Parameter sets stand in the stream, before every keyframe: a viewer may start at any.
@@ -111,18 +112,18 @@ def _arguments(options: Mapping[str, str]) -> list[str]:
 
 def _filters(ladder: Ladder, *, encoder: str, decoded_fd: int, after_pts: int) -> str:
     # Registers start at 0, so what they hold here is pts + 1.
-    later = f"st(0,floor({_STAMP}/{EPOCHS})+1);if(gt(ld(0),max(ld(1),{after_pts + 1})),st(1,ld(0));1,0)"
-    branches = "".join(f"[in{number}]" for number in range(len(ladder.rungs)))
+    later = f"st(0,floor({_STAMP}/{PARTS})+1);if(gt(ld(0),max(ld(1),{after_pts + 1})),st(1,ld(0));1,0)"
+    branches = "".join(f"[in{number}]" for number in range(len(ladder.encoded)))
     graph = [
         # metadata=print is silent about a frame that has none, so each is given some first.
         "[0:v]metadata=mode=add:key=decoded:value=1,"
         rf"metadata=mode=print:file='pipe\:{decoded_fd}':direct=1,"
-        f"select='{later}',split={len(ladder.rungs)}{branches}"
+        f"select='{later}',split={len(ladder.encoded)}{branches}"
     ]
-    for number, rung in enumerate(ladder.rungs):
+    for number, rung in enumerate(ladder.encoded):
         size = f"{rung.width}:{rung.height}"
         scale = f"scale_cuda={size}" if encoder == "h264_nvenc" else f"scale={size}:flags=bilinear,format=yuv420p"
-        keep = pacing_expression(rung.fps, ladder.segment_s)
+        keep = pacing_expression(rung.fps, grid_s(ladder))
         graph.append(f"[in{number}]select='{keep}',{scale}[out{number}]")
     return ";".join(graph)
 

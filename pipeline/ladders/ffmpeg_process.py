@@ -208,7 +208,7 @@ class _NutMuxer:
         """Return the packet as NUT; with the first comes the header."""
         coded = av.Packet(annex_b)
         coded.stream, coded.time_base = self._stream, TIME_BASE
-        coded.pts, coded.dts = stamp(packet.pts, packet.epoch), next(self._order)
+        coded.pts, coded.dts = stamp(packet.pts, packet.part), next(self._order)
         coded.is_keyframe = packet.is_keyframe
         self._container.mux(coded)
         pieces, self._pieces = self._pieces, []

@@ -5,27 +5,40 @@ from __future__ import annotations
 import math
 
 from pipeline.ladders.backend import TICKS_PER_S
+from scenarios.ladder import Ladder
 
 SLOT_TOLERANCE = 0.25
 """How far, in frame periods, a frame may come before its slot: publishers round to milliseconds."""
 
 
+NO_GRID_S = 1e9
+"""Longer than any broadcast: no boundary ever comes."""
+
+
+def grid_s(ladder: Ladder) -> float:
+    """Return the seconds between two boundaries after which the encoders start a segment of their own accord.
+
+    With a copied rung there is no boundary: segments start where its own do, at a new `SourcePacket.part`.
+    """
+    return ladder.segment_s if ladder.copied is None else NO_GRID_S
+
+
 class KeyframeSchedule:
-    """Picks the first frame at or after every multiple of the segment length as the start of a segment."""
+    """Picks the first frame at or after every boundary, and of every part, as the start of a segment."""
 
     def __init__(self, segment_s: float) -> None:
         self._segment = round(segment_s * TICKS_PER_S)
         self._boundary: int | None = None
-        self._epoch = 0
+        self._part = 0
 
-    def starts_segment(self, pts: int, epoch: int) -> bool:
-        """Return whether this frame must be a keyframe; the first frame of every epoch is one.
+    def starts_segment(self, pts: int, part: int) -> bool:
+        """Return whether this frame must be a keyframe; the first frame of every part is one.
 
-        The grid counts from the first frame of the epoch. A frame that comes late (after a hole) starts its
+        The grid counts from the first frame of the part. A frame that comes late (after a hole) starts its
         segment late; the next boundary is then at least half a segment away.
         """
-        if self._boundary is None or epoch != self._epoch:
-            self._epoch = epoch
+        if self._boundary is None or part != self._part:
+            self._part = part
             self._boundary = pts + self._segment
             return True
         if pts < self._boundary:

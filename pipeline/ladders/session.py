@@ -1,4 +1,4 @@
-"""One broadcast encoded on threads: one decodes and fans out, one per rung scales and encodes.
+"""One broadcast on threads: one copies, decodes and fans out, one per encoded rung scales and encodes.
 
 FFmpeg lets go of the interpreter lock while it works, so threads use the cores as well as processes would.
 Every queue is bounded: a slow rung holds up the decoder, and the decoder's backlog decides what is dropped.
@@ -18,8 +18,9 @@ from av.video.frame import PictureType
 
 from pipeline.ladders.backend import TICKS_PER_S, Emit, Ended, LadderCounters, RungPacket, SourcePacket
 from pipeline.ladders.backlog import Backlog
+from pipeline.ladders.copied import source_packets
 from pipeline.ladders.decode import DecodedFrame, SourceDecoder
-from pipeline.ladders.pacing import FramePacer, KeyframeSchedule
+from pipeline.ladders.pacing import FramePacer, KeyframeSchedule, grid_s
 from pipeline.marks import DecodedMark, DroppedMark, EncodedMark, Marks, NoMarks
 from scenarios.ladder import Ladder, Rung
 
@@ -66,17 +67,17 @@ class ThreadedSession:
         self._open_encoder, self._emit, self._ended = open_encoder, emit, ended
         self._marks: Marks = marks if marks is not None else NoMarks()
         self._backlog = backlog if backlog is not None else Backlog()
-        self._schedule = KeyframeSchedule(ladder.segment_s)
-        self._pacers = {rung.name: FramePacer(rung.fps) for rung in ladder.rungs}
+        self._schedule = KeyframeSchedule(grid_s(ladder))
+        self._pacers = {rung.name: FramePacer(rung.fps) for rung in ladder.encoded}
         self._queues: Mapping[str, queue.Queue[_Timed | None]] = {
-            rung.name: queue.Queue(RUNG_QUEUE_FRAMES) for rung in ladder.rungs
+            rung.name: queue.Queue(RUNG_QUEUE_FRAMES) for rung in ladder.encoded
         }
         self._last_pts: int | None = None
         self._error: BaseException | None = None
         self._lock = threading.Lock()
-        self._running = 1 + len(ladder.rungs)
+        self._running = 1 + len(ladder.encoded)
         self._threads = [self._thread("decode", self._decode_source)]
-        self._threads += [self._thread(rung.name, self._encode_rung, rung) for rung in ladder.rungs]
+        self._threads += [self._thread(rung.name, self._encode_rung, rung) for rung in ladder.encoded]
         for thread in self._threads:
             thread.start()
 
@@ -118,21 +119,26 @@ class ThreadedSession:
     def _decode_source(self) -> None:
         try:
             decoder = SourceDecoder(self._avcc)
-            for packet in self._backlog:
+            for packet in source_packets(
+                self._backlog,
+                self._ladder,
+                emit=self._emit,
+                counters=self.counters,
+                refuse=lambda packet: self._undecodable(packet.index),
+            ):
                 for decoded in decoder.decode(packet):
                     self._fan_out(decoded)
-                self._count_undecodable(decoder)
+                while decoder.undecodable:
+                    self._undecodable(decoder.undecodable.pop(0))
             for decoded in decoder.flush():
                 self._fan_out(decoded)
         finally:
             for waiting in self._queues.values():
                 waiting.put(None)
 
-    def _count_undecodable(self, decoder: SourceDecoder) -> None:
-        for index in decoder.undecodable:
-            self._marks.dropped(DroppedMark(self._stream, index))
-        self.counters.undecodable += len(decoder.undecodable)
-        decoder.undecodable.clear()
+    def _undecodable(self, index: int) -> None:
+        self.counters.undecodable += 1
+        self._marks.dropped(DroppedMark(self._stream, index))
 
     def _fan_out(self, decoded: DecodedFrame) -> None:
         picture, source, pts = decoded.picture, decoded.source, decoded.source.pts
@@ -143,7 +149,7 @@ class ThreadedSession:
         self._last_pts = pts
         self.counters.decoded += 1
         self._marks.decoded(DecodedMark(self._stream, source.index, decoded.cpu_s, time.monotonic()))
-        starts_segment = self._schedule.starts_segment(pts, source.epoch)
+        starts_segment = self._schedule.starts_segment(pts, source.part)
         # Everything is set here, before the fan-out: rungs of the source's size share this very object. The
         # decoder leaves the publisher's picture type in place, and x264 would obey it.
         picture.pts, picture.time_base = pts, TIME_BASE

@@ -19,19 +19,24 @@ RUNG_OPTIONS: dict[str, Callable[[Rung, str], dict[str, str]]] = {
 """What each backend that can be measured hands to the encoder of a rung."""
 
 
-def require_measurable(backend: str) -> None:
-    """Raise EncoderUnavailable if the backend cannot tell what each stage of a frame costs."""
+def require_measurable(backend: str, ladder: Ladder) -> None:
+    """Raise EncoderUnavailable if the backend cannot tell what each stage of a frame costs, or encodes nothing."""
     if backend not in RUNG_OPTIONS:
         raise EncoderUnavailable(
             f"--encoder {backend} cannot be measured: it encodes in a process of its own, where the CPU time of "
             "decoding, scaling and encoding cannot be told apart; measure with --encoder x264"
         )
+    if not ladder.encoded:
+        raise EncoderUnavailable(
+            "the ladder's only rung is copied: there is no encoder to measure; add an encoded rung, and the profile "
+            "will hold for the copied one by itself too"
+        )
 
 
 def encoder_facts(*, backend: str, preset: str, ladder: Ladder) -> EncoderFacts:
     """Return backend, preset, options and library versions; options that differ by rung as `rung.option`."""
-    by_rung = {rung.name: RUNG_OPTIONS[backend](rung, preset) for rung in ladder.rungs}
-    first = by_rung[ladder.rungs[0].name]
+    by_rung = {rung.name: RUNG_OPTIONS[backend](rung, preset) for rung in ladder.encoded}
+    first = by_rung[ladder.encoded[0].name]
     shared = {
         name: value for name, value in first.items() if all(options.get(name) == value for options in by_rung.values())
     }

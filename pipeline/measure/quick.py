@@ -99,7 +99,7 @@ def measure(
     require_packages()
     require_free(out)
     choice = choose_backend(encoder)
-    require_measurable(choice.backend.name)
+    require_measurable(choice.backend.name, ladder)
     choice.backend.check(ladder)
     say(plan.describe())
     say(choice.why)

@@ -187,18 +187,18 @@ def _frame_rows(raw: RawRun, marks: RunMarks) -> list[Row]:
 
 def _rung_rows(marks: RunMarks) -> list[Row]:
     rows = []
-    for (stream, rung, frame), mark in sorted(marks.encodes.items()):
-        muxed = marks.muxes.get((stream, rung, frame))
+    for stream, rung, frame in sorted(marks.encodes.keys() | marks.muxes.keys()):
+        encoded, muxed = (of.get((stream, rung, frame)) for of in (marks.encodes, marks.muxes))
         rows.append(
             {
                 "stream": stream,
                 "rung": rung,
                 "frame": frame,
-                "starts_segment": mark.starts_segment,
-                "scale_cpu_s": round(mark.scale_cpu_s, DIGITS),
-                "encode_cpu_s": round(mark.encode_cpu_s, DIGITS),
+                "starts_segment": any(mark.starts_segment for mark in (encoded, muxed) if mark),
+                "scale_cpu_s": round(encoded.scale_cpu_s, DIGITS) if encoded else None,
+                "encode_cpu_s": round(encoded.encode_cpu_s, DIGITS) if encoded else None,
                 "mux_cpu_s": round(muxed.cpu_s, DIGITS) if muxed else None,
-                "encoded_s": marks.since_start(mark.at_s),
+                "encoded_s": marks.since_start(encoded.at_s) if encoded else None,
                 "muxed_s": marks.since_start(muxed.at_s) if muxed else None,
             }
         )

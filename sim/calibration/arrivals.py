@@ -60,6 +60,20 @@ class StreamArrivals:
             index[position] = segment
         return index
 
+    def gop_segments(self, segment_s: float) -> npt.NDArray[np.int64]:
+        """Return the segment of each frame where the publisher's own keyframes open them.
+
+        One does if the next, expected after as long as the last took, would be further from a segment's length.
+        """
+        opens = np.zeros(self.pts_s.size, dtype=np.int64)
+        start_s = keyframe_s = self.pts_s[0]
+        for position in np.flatnonzero(self.is_keyframe):
+            pts_s = self.pts_s[position]
+            if position and pts_s - start_s + (pts_s - keyframe_s) / 2 >= segment_s - 1e-6:
+                opens[position], start_s = 1, pts_s
+            keyframe_s = pts_s
+        return opens.cumsum()
+
     def kept(self, fps: float, segments: npt.NDArray[np.int64]) -> Bools:
         """Return which frames a rung of `fps` encodes: the first of each slot, counted within its segment."""
         opens = np.r_[True, np.diff(segments) > 0]
@@ -76,7 +90,7 @@ class Arrivals:
     Attributes:
         streams: one entry per stream, in the order of their numbers.
         source: what they sent.
-        ladder: what they were encoded to.
+        ladder: what was made of it.
         cores: logical processors of the machine.
         warm_up_segments: segments of the last stream to start that are not measured.
     """
@@ -86,6 +100,11 @@ class Arrivals:
     ladder: Ladder
     cores: int
     warm_up_segments: int
+
+    def segments(self, stream: StreamArrivals) -> npt.NDArray[np.int64]:
+        """Return the segment of each frame of one of the streams, as its ladder is cut."""
+        cut = stream.segments if self.ladder.copied is None else stream.gop_segments
+        return cut(self.ladder.segment_s)
 
     @property
     def window_end_s(self) -> float:
@@ -97,7 +116,7 @@ class Arrivals:
         """When the last stream has its warm-up behind it; what arrives from then on counts."""
         starts = []
         for stream in self.streams:
-            opened = np.flatnonzero(stream.segments(self.ladder.segment_s) >= self.warm_up_segments)
+            opened = np.flatnonzero(self.segments(stream) >= self.warm_up_segments)
             if not opened.size:
                 raise CalibrationError(
                     f"a stream ends within its warm-up of {self.warm_up_segments} segments; measure longer"

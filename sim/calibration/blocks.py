@@ -13,10 +13,10 @@ from collections.abc import Iterator
 import pandas as pd
 
 from scenarios.errors import CalibrationError
+from scenarios.ladder import Rung
 from sim.calibration.tables import Bundle
 
 BLOCK = ["run", "stream", "segment"]
-RUNG_STAGES = ("scale", "encode", "mux")
 
 
 def block_sums(bundle: Bundle) -> pd.DataFrame:
@@ -48,7 +48,7 @@ def block_sums(bundle: Bundle) -> pd.DataFrame:
 def frame_segments(bundle: Bundle) -> pd.DataFrame:
     """Return run, stream, frame and segment of every frame from a stream's first segment on.
 
-    Segments count from 0 in the order in which frames were encoded as the keyframe that opens one.
+    Segments count from 0 in the order of the keyframes that open one.
     """
     opening = bundle.rungs.loc[bundle.rungs["starts_segment"], ["run", "stream", "frame"]].drop_duplicates()
     opening = opening.sort_values(["run", "stream", "frame"])
@@ -73,13 +73,21 @@ def _rung_parts(bundle: Bundle) -> Iterator[pd.DataFrame]:
         stray = rungs.loc[labels.isna(), "rung"].iloc[0]
         raise CalibrationError(f"{bundle.folder}: rung {stray!r} is not in the bundle's ladder; measure again")
     for label, rows in rungs.groupby(labels):
-        for stage in RUNG_STAGES:
+        rung = rungs_by_label(bundle)[str(label)]
+        for stage in rung.stages:
             measured = rows.dropna(subset=[f"{stage}_cpu_s"])
             yield _sums(measured, stage, measured[f"{stage}_cpu_s"], str(label))
+        if rung.copied:
+            continue
         picture_cpu_s = (rows["scale_cpu_s"] + rows["encode_cpu_s"]).dropna()
         measured = rows.loc[picture_cpu_s.index]
         yield _sums(measured, "picture", picture_cpu_s, str(label))
         yield _key_sums(measured, "picture", picture_cpu_s, measured["starts_segment"], str(label))
+
+
+def rungs_by_label(bundle: Bundle) -> dict[str, Rung]:
+    """Return a rung for each label of the ladder; rungs of one label cost alike and are pooled."""
+    return {rung.label: rung for rung in bundle.ladder.rungs}
 
 
 def _publish_part(segments: pd.DataFrame) -> pd.DataFrame:

@@ -1,7 +1,8 @@
 """A SimPy model of one node, frame by frame: threads with queues, competing for cores.
 
 One event-loop thread receives for all streams. Each stream has a decoding thread, one thread per rung that
-scales and encodes, and a packaging thread that muxes all rungs. A thread does one thing after the other, and
+scales and encodes, and a packaging thread that muxes all rungs. A copied rung has no thread: the decoding one
+hands each packet to the packager before it decodes it. A thread does one thing after the other, and
 for each it needs a core (`_Cores`). A rung's queue is short, and the decoder waits when it is full. An arrival
 is the moment its frame was complete, so receiving costs a core but delays no frame of its own. Not modelled:
 preemption within a job, Python's global lock, other processes, and the dropping of frames once seconds of them
@@ -10,6 +11,7 @@ wait.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -18,7 +20,7 @@ import numpy as np
 import pandas as pd
 import simpy
 
-from sim.calibration.arrivals import Arrivals
+from sim.calibration.arrivals import Arrivals, Floats
 from sim.calibration.service import StreamService
 
 RUNG_QUEUE_FRAMES = 4
@@ -27,7 +29,7 @@ Process = Generator[simpy.Event, Any, None]
 
 
 class FrameRecord(NamedTuple):
-    """A frame that left one rung's encoder."""
+    """A frame that left one rung's encoder, or was passed on: `encoded_s` is NaN then."""
 
     stream: int
     rung: str
@@ -117,8 +119,9 @@ class _Node:
         for position, service in enumerate(services):
             env.process(self._decode(position, service))
             env.process(self._package(position, service))
-            for name in service.rungs:
-                env.process(self._encode(position, service, name))
+            for name, rung in service.rungs.items():
+                if rung.picture_s is not None:
+                    env.process(self._encode(position, name, rung.picture_s))
 
     def _arrive(self) -> Process:
         for arrival_s, position, index in _in_order(self._arrivals):
@@ -136,16 +139,19 @@ class _Node:
         thread = _Thread()
         while True:
             index = yield self._decoders[position].get()
+            for name, rung in service.rungs.items():
+                if rung.picture_s is None:
+                    self._packagers[position].put((name, index, math.nan))
             yield from self._cores.run(thread, float(service.decode_s[index]))
             for name, rung in service.rungs.items():
-                if rung.kept[index]:
+                if rung.picture_s is not None and rung.kept[index]:
                     yield self._rungs[position][name].put(index)
 
-    def _encode(self, position: int, service: StreamService, name: str) -> Process:
-        rung, thread = service.rungs[name], _Thread()
+    def _encode(self, position: int, name: str, picture_s: Floats) -> Process:
+        thread = _Thread()
         while True:
             index = yield self._rungs[position][name].get()
-            yield from self._cores.run(thread, float(rung.picture_s[index]))
+            yield from self._cores.run(thread, float(picture_s[index]))
             self._packagers[position].put((name, index, self._env.now))
 
     def _package(self, position: int, service: StreamService) -> Process:

@@ -27,7 +27,7 @@ class Outcome:
     """What became of one run, warm-up excluded.
 
     Attributes:
-        frame_latency_s: encoded − arrived, one value for each frame and rung.
+        frame_latency_s: encoded − arrived, one value for each frame and encoded rung.
         publish_s: closed − arrival of the closing frame; index (stream, rung, segment).
         cpu_s_per_stream_s: of the whole server process.
         slope: of the backlog; NaN where frames were dropped, as a queue that is full grows no more.
@@ -90,7 +90,7 @@ def predicted(arrivals: Arrivals, profile: Profile, *, values: Mapping[str, floa
     )
     growing = grows(slope, window_s=end_s - start_s, frame_interval_s=1.0 / arrivals.source.fps)
     return Outcome(
-        (frames["encoded_s"] - frames["arrival_s"]).to_numpy(float),
+        (frames["encoded_s"] - frames["arrival_s"]).dropna().to_numpy(float),
         segments["closed_s"] - segments["closing_arrival_s"],
         _cpu_s_per_stream_s(arrivals, services),
         slope,
@@ -105,7 +105,7 @@ def _cpu_s_per_stream_s(arrivals: Arrivals, services: Sequence[StreamService]) -
         media_s += float(within.sum()) / arrivals.source.fps
         cpu_s += float(service.decode_s[within].sum()) + service.receive_s * float(within.sum())
         for rung in service.rungs.values():
-            cpu_s += float((rung.picture_s + rung.mux_s)[within & rung.kept].sum())
+            cpu_s += float(rung.cpu_s[within & rung.kept].sum())
     return cpu_s / media_s
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from sim.calibration.blocks import RUNG_STAGES, column_name
+from sim.calibration.blocks import column_name, rungs_by_label
 from sim.calibration.tables import Bundle
 
 MEANS = {
@@ -27,9 +27,11 @@ def frame_coefficients(sums: pd.DataFrame, bundle: Bundle) -> pd.DataFrame:
     values[f"{MEANS['decode']} {source}"] = mean_per_frame(sums, "decode", source)
     values[f"decode_cpu_cv {source}"] = _variation(sums, "decode", source)
     values[f"decode_keyframe_factor {source}"] = _keyframe_factor(sums, "decode", source)
-    for label in sorted({rung.label for rung in bundle.ladder.rungs}):
-        for stage in RUNG_STAGES:
+    for label, rung in sorted(rungs_by_label(bundle).items()):
+        for stage in rung.stages:
             values[f"{MEANS[stage]} {label}"] = mean_per_frame(sums, stage, label)
+        if rung.copied:
+            continue
         values[f"encode_cpu_cv {label}"] = _variation(sums, "picture", label)
         values[f"encode_keyframe_factor {label}"] = _keyframe_factor(sums, "picture", label)
     values["segment_publish_s"] = mean_per_frame(sums, "publish", "")
@@ -41,7 +43,7 @@ def stages_per_stream_s(bundle: Bundle, sums: pd.DataFrame) -> pd.Series[float]:
     source = bundle.source
     total = mean_per_frame(sums, "decode", source.label) * source.fps
     for rung in bundle.ladder.rungs:
-        per_frame = sum(mean_per_frame(sums, stage, rung.label) for stage in RUNG_STAGES)
+        per_frame = sum(mean_per_frame(sums, stage, rung.label) for stage in rung.stages)
         total = total + per_frame * min(rung.fps, source.fps)
     return total
 

@@ -24,14 +24,19 @@ class RungService:
     """What one rung's thread does for each frame of a stream; arrays over the stream's frames.
 
     Attributes:
-        kept: whether the rung encodes the frame at all.
-        picture_s: scaling and encoding.
+        kept: whether the rung has the frame at all.
+        picture_s: scaling and encoding; None for a copied rung, which has no thread of its own.
         mux_s: muxing.
     """
 
     kept: Bools
-    picture_s: Floats
+    picture_s: Floats | None
     mux_s: float
+
+    @property
+    def cpu_s(self) -> Floats:
+        """CPU of each frame that the rung has, from scaling to muxing."""
+        return np.full(self.kept.size, self.mux_s) if self.picture_s is None else self.picture_s + self.mux_s
 
 
 @dataclass(frozen=True)
@@ -58,7 +63,8 @@ def service_times(
 
     A time is the profile's mean of its kind (keyframes apart), times the growth with load, times lognormal
     noise of the profile's coefficient of variation. The CPU that no stage accounts for is spent around the
-    stages, so it is spread evenly over the jobs of a frame: decoding, and encoding and muxing for each rung.
+    stages, so it is spread evenly over the jobs of a frame: decoding, and encoding and muxing for each rung; a
+    copied one is only muxed.
     A stream's numbers depend on `seed` and its position alone, so another load draws the same ones again.
 
     Raises:
@@ -81,8 +87,9 @@ class _Drawing:
 
     def of_stream(self, position: int) -> StreamService:
         stream, source, ladder = self.arrivals.streams[position], self.arrivals.source, self.arrivals.ladder
-        segments = stream.segments(ladder.segment_s)
-        other_s = self.values["other_cpu_s_per_stream_s"] / source.fps / (1 + 2 * len(ladder.rungs))
+        segments = self.arrivals.segments(stream)
+        jobs = 1 + len(ladder.encoded) + len(ladder.rungs)
+        other_s = self.values["other_cpu_s_per_stream_s"] / source.fps / jobs
         decode_s = self._expected(
             "decode",
             source.label,
@@ -96,6 +103,9 @@ class _Drawing:
 
     def _of_rung(self, rung: Rung, position: int, segments: Segments, *, other_s: float) -> RungService:
         stream: StreamArrivals = self.arrivals.streams[position]
+        mux_s = self._mean("mux", rung.label) + other_s
+        if rung.copied:
+            return RungService(np.ones(segments.size, dtype=bool), None, mux_s)
         picture_s = self._expected(
             "encode",
             rung.label,
@@ -103,7 +113,6 @@ class _Drawing:
             is_keyframe=np.r_[True, np.diff(segments) > 0],
             key_share=1.0 / (self.profile.measured.ladder.segment_s * rung.fps),
         ) * self._noise(f"encode_cpu_cv {rung.label}", position, rung.name)
-        mux_s = self._mean("mux", rung.label) + other_s
         return RungService(stream.kept(rung.fps, segments), picture_s + other_s, mux_s)
 
     def _expected(

@@ -120,6 +120,19 @@ def test_an_overloaded_node_works_at_full_speed_and_is_fair():
     assert np.polyfit(records.frames["arrival_s"], lag, 1)[0] == pytest.approx(excess, rel=0.1)
 
 
+def test_a_copied_rung_is_muxed_without_waiting_for_a_decoder():
+    """Its packet is handed on before it is decoded, so that with two cores only its muxing stands before it."""
+    copied = ONE_RUNG.rungs[0].model_copy(update={"copied": True})
+    arrivals = load(np.arange(600) * FRAME_S, cores=2, ladder=Ladder(rungs=(copied, *LADDER.rungs[1:])))
+    (service,) = work(arrivals, decode_s=0.003, picture_s=0.004, mux_s=0.001)
+    passed_on = dataclasses.replace(service.rungs["720p30"], picture_s=None)
+    services = (dataclasses.replace(service, rungs=dict(service.rungs) | {"720p30": passed_on}),)
+    frames = dict(list(run_node(arrivals, services).frames.groupby("rung")))
+    assert frames["720p30"]["encoded_s"].isna().all()
+    assert np.allclose(frames["720p30"]["muxed_s"] - frames["720p30"]["arrival_s"], 0.001, atol=1e-12)
+    assert np.allclose(frames["480p30"]["muxed_s"] - frames["480p30"]["arrival_s"], 0.008, atol=1e-12)
+
+
 def test_a_slower_rung_keeps_every_second_frame_and_every_opening_one():
     frames = np.arange(180)
     stream = StreamArrivals(0, frames / 60, np.round(frames / 60, 3), frames % 120 == 0, frames)

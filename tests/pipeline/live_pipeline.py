@@ -102,8 +102,8 @@ def with_pipeline(test: Callable, **options) -> None:
 
     async def run() -> None:
         keys, key = StreamKeys.generate(KEY_NAME)
-        rungs = ladder((320, 180, 30), (160, 90, 15))
-        async with LivePipeline(ladder=rungs, keys=keys, backend=X264Backend(), **options) as pipeline:
+        made = {"ladder": ladder((320, 180, 30), (160, 90, 15)), "backend": X264Backend()} | options
+        async with LivePipeline(keys=keys, **made) as pipeline:
             await test(pipeline, key)
 
     asyncio.run(asyncio.wait_for(run(), 30))

@@ -21,9 +21,10 @@ from clips import clip, ladder
 from pipeline.ladders import LADDER_BACKENDS, choice, ffmpeg_process
 from pipeline.ladders.backend import RungPacket, SourcePacket
 from pipeline.ladders.choice import choose_backend
-from pipeline.ladders.ffmpeg import NOT_INSTALLED, Ledger, annex_b
+from pipeline.ladders.ffmpeg import NOT_INSTALLED, Ledger
 from pipeline.ladders.ffmpeg_command import stamp
 from pipeline.ladders.ffmpeg_process import KEPT_BYTES, KEPT_LINES, FfmpegFailed, explain_ffmpeg
+from pipeline.ladders.nal_units import annex_b, nal_units
 from pipeline.ladders.probe import EncoderProbe, probe_nvenc
 from pipeline.marks import RecordingMarks
 from scenarios.errors import EncoderUnavailable
@@ -336,10 +337,10 @@ def test_what_is_kept_of_the_messages_is_bounded(tmp_path):
 
 
 def test_lengths_that_do_not_add_up_are_no_frame():
-    assert annex_b(b"\0\0\0\2ab\0\0\0\1c") == b"\0\0\0\1ab\0\0\0\1c"
+    assert annex_b(nal_units(b"\0\0\0\2ab\0\0\0\1c")) == b"\0\0\0\1ab\0\0\0\1c"
     for broken in (b"\0\0\0\3ab", b"\0\0\0\0", b"\0\0\0\2ab\0\0"):
         with pytest.raises(ValueError, match="cut short"):
-            annex_b(broken)
+            nal_units(broken)
 
 
 def test_ffmpeg_is_chosen_when_asked_for_with_what_the_gpu_offers(monkeypatch):

@@ -8,9 +8,12 @@ import pytest
 
 import scenarios
 from scenarios.catalogue import load_catalogue
-from scenarios.errors import ScenarioError
+from scenarios.errors import CalibrationError, ScenarioError
 from scenarios.profile import load_profile
+from sim.capacity import require_coverage
 
+RUN = {"baseline", "more_clusters"}
+"""Files that `run` answers with the shipped profile; the others are for `serve` and `measure`."""
 LIBRARY = sorted((Path(scenarios.__file__).parent / "library").glob("*.yaml"))
 
 
@@ -18,6 +21,35 @@ LIBRARY = sorted((Path(scenarios.__file__).parent / "library").glob("*.yaml"))
 def test_library_scenarios_load_with_their_profile(path):
     scenario = scenarios.load_scenario(path)
     assert load_profile(scenario.profile).name == scenario.profile
+
+
+@pytest.mark.parametrize("path", LIBRARY, ids=lambda path: path.stem)
+def test_run_refuses_a_ladder_that_the_profile_was_not_measured_with(path):
+    scenario = scenarios.load_scenario(path)
+    profile = load_profile(scenario.profile)
+    if path.stem in RUN:
+        require_coverage(profile, scenario)
+    else:
+        with pytest.raises(
+            CalibrationError, match=r"no \w+ for .*; it was measured for .*; measure a ladder with that"
+        ):
+            require_coverage(profile, scenario)
+
+
+def test_the_guides_ladder_and_the_source_rung_are_what_they_say():
+    guide = scenarios.load_scenario(LIBRARY[0].with_name("guide_ladder.yaml"))
+    assert guide.workload.source.label == "1920x1080@60"
+    rungs = [(rung.name, rung.label, rung.bitrate_bps) for rung in guide.ladder.rungs]
+    assert rungs == [
+        ("1080p60", "1920x1080@60", 6000e3),
+        ("720p60", "1280x720@60", 4500e3),
+        ("480p30", "852x480@30", 1500e3),
+    ]
+    copied = scenarios.load_scenario(LIBRARY[0].with_name("source_rung.yaml"))
+    first, second = copied.ladder.rungs
+    assert (first.label, first.stages) == ("copied 1280x720@30", ("mux",))
+    assert first.bitrate_bps == copied.workload.source.bitrate_bps
+    assert (second.label, second.stages) == ("854x480@30", ("scale", "encode", "mux"))
 
 
 def test_the_baseline_is_the_platform_it_says():

@@ -5,6 +5,7 @@ from profiles import LADDER, SOURCE, profile
 
 from scenarios.catalogue import load_catalogue
 from scenarios.errors import CalibrationError
+from scenarios.ladder import Ladder
 from sim.capacity import (
     RESOURCES,
     cpu_speed,
@@ -26,6 +27,16 @@ def plan(anchor=20_000.0, values=VALUES, **changes):
 def test_cpu_per_stream_is_the_sum_of_its_stages():
     per_frame = 0.003 + 0.0001 + 0.001 + 0.0045 + 0.0022 + 0.00005 * 2
     assert stream_cpu_s(VALUES, SOURCE, LADDER) == pytest.approx(0.018 + 30 * per_frame)
+
+
+def test_a_copied_rung_costs_its_muxing_and_alone_not_even_decoding():
+    copied = LADDER.rungs[0].model_copy(update={"copied": True, "bitrate_bps": SOURCE.bitrate_bps})
+    values = VALUES | {"mux_cpu_s_per_frame copied 1280x720@30": 0.00006}
+    below = Ladder(rungs=(copied, LADDER.rungs[1]))
+    per_frame = 0.003 + 0.001 + 0.0022 + 0.00005 + 0.00006
+    assert stream_cpu_s(values, SOURCE, below) == pytest.approx(0.018 + 30 * per_frame)
+    assert stream_cpu_s(values, SOURCE, Ladder(rungs=(copied,))) == pytest.approx(0.018 + 30 * 0.00006)
+    assert below.egress_bps == 3.5e6 + 1.2e6
 
 
 @pytest.mark.parametrize(("streams", "factor"), [(0, 1.0), (1, 1.0), (2.5, 1.025), (4, 1.05), (9, 1.05)])
