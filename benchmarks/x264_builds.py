@@ -17,7 +17,7 @@ import numpy as np
 
 from benchmarks.ladder import FFMPEG, arguments, x264_versions
 from benchmarks.pairs import FEWEST_ROUNDS, child_cpu_s, interleaved, machine, ratio, show, spread
-from pipeline.ladders.session import TIME_BASE
+from pipeline.ladders.threads import TIME_BASE
 from pipeline.ladders.x264 import DEFAULT_PRESET, X264Encoder
 from pipeline.load.clip import source_clip
 from pipeline.serve import BUILT_IN_LADDER

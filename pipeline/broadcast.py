@@ -18,6 +18,7 @@ from pipeline.marks import ArrivedMark, Marks, NoMarks
 from pipeline.rtmp.errors import RtmpError
 from pipeline.rtmp.frames import AudioFrame, VideoFrame
 from pipeline.timeline import Timeline
+from scenarios.errors import HeadroomError
 from scenarios.ladder import Ladder
 
 log = logging.getLogger(__name__)
@@ -166,13 +167,18 @@ class Broadcast:
             failure = str(error)
             log.warning("%s: %s", self.stream.name, failure)
         else:
-            log.error("%s: %s", self.stream.name, failure, exc_info=error)
+            log.error("%s: %s: %s", self.stream.name, failure, error, exc_info=_traceback_of(error))
         self._failure = self._failure or failure
 
     def _finish(self) -> None:
         self.finished.set()
         if self._on_finished is not None:
             self._on_finished(self)
+
+
+def _traceback_of(error: BaseException) -> BaseException | None:
+    """Return the error if it is a bug; what is meant for the reader says all in its text."""
+    return None if isinstance(error, HeadroomError) else error
 
 
 class KeyframeWatch:

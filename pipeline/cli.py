@@ -26,6 +26,7 @@ class Encoder(StrEnum):
     AUTO = "auto"
     X264 = "x264"
     NVENC = "nvenc"
+    NVENC_HYBRID = "nvenc-hybrid"
     FFMPEG = "ffmpeg"
 
 

@@ -8,12 +8,22 @@ import platform
 import re
 import shutil
 import subprocess
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from pipeline.ladders.probe import EncoderProbe, probe_nvenc, probe_x264
+from pipeline.gpus import DRIVER_FOLDER, driver_version, gpu_names
+from pipeline.ladders.nvenc_options import NVENC_ENCODERS
+from pipeline.ladders.probe import (
+    DECODED_FRAMES,
+    PROBE_FRAMES,
+    EncoderProbe,
+    probe_nvdec,
+    probe_nvenc,
+    probe_sessions,
+    probe_x264,
+)
 
 NGINX_RTMP_MODULES = (
     Path("/usr/lib/nginx/modules/ngx_rtmp_module.so"),
@@ -22,6 +32,8 @@ NGINX_RTMP_MODULES = (
 SYSTEM_PATHS = "/usr/sbin:/sbin:/usr/local/sbin"
 """Where servers are installed and an ordinary user's PATH does not look."""
 VERSION_TIMEOUT_S = 10.0
+SESSIONS, NVDEC = "NVENC sessions", "h264_cuvid"
+ENCODED = f"encoded {PROBE_FRAMES} frames"
 
 
 @dataclass(frozen=True)
@@ -46,7 +58,7 @@ def examine() -> list[Check]:
         Check("cores", "ok", str(len(os.sched_getaffinity(0)))),
         Check("memory", "ok", f"{_memory_bytes() / 2**30:.1f} GiB"),
     ]
-    checks += [_aiohttp(), *_codecs(), _nvidia_driver()]
+    checks += [_aiohttp(), _nvidia_driver(), _gpus(), *_codecs()]
     checks += [
         _program("ffmpeg", "apt install ffmpeg"),
         _program("ffprobe", "apt install ffmpeg"),
@@ -85,34 +97,51 @@ def _aiohttp() -> Check:
 def _codecs() -> list[Check]:
     if importlib.util.find_spec("av") is None:
         needs = "needs PyAV"
+        names = ["x264", *NVENC_ENCODERS.values(), SESSIONS, NVDEC]
         return [
             Check("PyAV", "missing", "pip install 'headroom[pipeline]'"),
-            Check("x264", "unavailable", needs),
-            Check("h264_nvenc", "unavailable", needs),
+            *(Check(name, "unavailable", needs) for name in names),
         ]
     import av
 
     return [
         Check("PyAV", "ok", f"{av.__version__}, FFmpeg {av.ffmpeg_version_info}"),
-        _encoder("x264", probe_x264),
-        _encoder("h264_nvenc", probe_nvenc),
+        _codec("x264", probe_x264(), ENCODED),
+        *(_codec(encoder, probe_nvenc(codec), ENCODED) for codec, encoder in NVENC_ENCODERS.items()),
+        _sessions(),
+        _codec(NVDEC, probe_nvdec(), f"decoded and scaled {DECODED_FRAMES} frames"),
     ]
 
 
-def _encoder(name: str, probe: Callable[[], EncoderProbe]) -> Check:
-    found = probe()
+def _codec(name: str, found: EncoderProbe, what: str) -> Check:
     if found.reason is not None:
         return Check(name, "unavailable", found.reason)
-    return Check(name, "ok", " ".join(filter(None, [found.detail, "encoded 2 frames"])))
+    return Check(name, "ok", " ".join(filter(None, [found.detail, what])))
+
+
+def _sessions() -> Check:
+    found = probe_sessions()
+    if found.reason is None:
+        return Check(SESSIONS, "ok", f"{found.sessions} opened at once; more were not tried")
+    if found.sessions == 0:
+        return Check(SESSIONS, "unavailable", found.reason)
+    return Check(SESSIONS, "ok", f"{found.sessions} opened at once, then: {found.reason}")
 
 
 def _nvidia_driver() -> Check:
-    version = Path("/proc/driver/nvidia/version")
-    if not version.is_file():
-        return Check("NVIDIA driver", "unavailable", "no /proc/driver/nvidia/version: no driver is loaded")
-    first = version.read_text(encoding="utf-8").splitlines()[0]
-    found = re.search(r"\s(\d+\.\d+(?:\.\d+)?)\s", first)
-    return Check("NVIDIA driver", "ok", found[1] if found else first)
+    version = driver_version()
+    if version is None:
+        return Check("NVIDIA driver", "unavailable", f"no {DRIVER_FOLDER}/version: no driver is loaded")
+    return Check("NVIDIA driver", "ok", version)
+
+
+def _gpus() -> Check:
+    names = gpu_names()
+    if not names:
+        return Check(
+            "GPUs", "unavailable", f"none in {DRIVER_FOLDER}/gpus, and NVML (pip install 'headroom[gpu]') names none"
+        )
+    return Check("GPUs", "ok", ", ".join(names))
 
 
 def _nginx_rtmp() -> Check:

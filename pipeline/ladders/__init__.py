@@ -34,5 +34,22 @@ def _ffmpeg(**options: str) -> LadderBackend:
     return FfmpegBackend(**options)
 
 
-LADDER_BACKENDS: dict[str, Callable[..., LadderBackend]] = {"x264": _x264, "ffmpeg": _ffmpeg}
+def _nvenc(**options: str) -> LadderBackend:
+    from pipeline.ladders.nvenc import NvencBackend
+
+    return NvencBackend(**options)
+
+
+def _nvenc_hybrid(**options: str) -> LadderBackend:
+    from pipeline.ladders.nvenc import HybridBackend
+
+    return HybridBackend(**options)
+
+
+LADDER_BACKENDS: dict[str, Callable[..., LadderBackend]] = {
+    "x264": _x264,
+    "nvenc": _nvenc,
+    "nvenc-hybrid": _nvenc_hybrid,
+    "ffmpeg": _ffmpeg,
+}
 """Name as `--encoder` takes it, and what makes the backend; PyAV is imported only when one is made."""

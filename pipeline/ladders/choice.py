@@ -6,8 +6,11 @@ from typing import NamedTuple
 
 from pipeline.ladders import LADDER_BACKENDS
 from pipeline.ladders.backend import LadderBackend
-from pipeline.ladders.probe import probe_nvenc, probe_x264
+from pipeline.ladders.probe import probe_nvdec, probe_nvenc, probe_x264
 from scenarios.errors import EncoderUnavailable
+
+ON_GPU = "nvenc (decoded, scaled and encoded on the GPU)"
+HYBRID = "nvenc (hybrid: decoded and scaled on the CPU)"
 
 
 class Choice(NamedTuple):
@@ -18,20 +21,25 @@ class Choice(NamedTuple):
 
 
 def choose_backend(asked: str) -> Choice:
-    """Return the backend for `auto`, `x264`, `nvenc` or `ffmpeg`.
+    """Return the backend for `auto`, `x264`, `nvenc`, `nvenc-hybrid` or `ffmpeg`.
 
     Raises:
         EncoderUnavailable: it cannot run on this machine, or this version has no such backend; the text says
             which of the two, and why.
     """
     if asked == "auto":
-        return Choice(_x264(), f"encoder x264, chosen by auto: {_no_nvenc()}")
+        reason = _no_nvenc()
+        if reason is None:
+            return Choice(LADDER_BACKENDS["nvenc"](), f"encoder {ON_GPU}, chosen by auto: NVENC and NVDEC work here")
+        return Choice(_x264(), f"encoder x264, chosen by auto: {reason}")
     if asked == "x264":
         return Choice(_x264(), "encoder x264, as asked")
+    if asked == "nvenc":
+        return _nvenc(asked, ON_GPU, _no_nvenc())
+    if asked == "nvenc-hybrid":
+        return _nvenc(asked, HYBRID, probe_nvenc().reason)
     if asked == "ffmpeg":
         return _ffmpeg()
-    if asked == "nvenc":
-        raise EncoderUnavailable(f"--encoder nvenc: {_no_nvenc()}")
     raise EncoderUnavailable(f"--encoder {asked}: this version has no such backend, it has {_backends()}")
 
 
@@ -40,6 +48,12 @@ def _x264() -> LadderBackend:
     if probe.reason is not None:
         raise EncoderUnavailable(probe.reason)
     return LADDER_BACKENDS["x264"]()
+
+
+def _nvenc(asked: str, label: str, reason: str | None) -> Choice:
+    if reason is not None:
+        raise EncoderUnavailable(f"--encoder {asked}: {reason}")
+    return Choice(LADDER_BACKENDS[asked](), f"encoder {label}, as asked")
 
 
 def _ffmpeg() -> Choice:
@@ -51,11 +65,15 @@ def _ffmpeg() -> Choice:
     return Choice(LADDER_BACKENDS["ffmpeg"](encoder="libx264"), why)
 
 
-def _no_nvenc() -> str:
-    probe = probe_nvenc()
-    if probe.reason is not None:
-        return probe.reason
-    return f"h264_nvenc works on this machine, but this version has no backend for it, it has {_backends()}"
+def _no_nvenc() -> str | None:
+    """Return why the ladder cannot stay on the GPU; None if it can."""
+    encodes = probe_nvenc()
+    if encodes.reason is not None:
+        return encodes.reason
+    decodes = probe_nvdec()
+    if decodes.reason is not None:
+        return f"h264_nvenc works, but not h264_cuvid: {decodes.reason}; --encoder nvenc-hybrid decodes on the CPU"
+    return None
 
 
 def _backends() -> str:

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from pipeline.ladders.backend import TICKS_PER_S
+from pipeline.ladders.nvenc_options import nvenc_options
 from pipeline.ladders.pacing import SLOT_TOLERANCE, grid_s
 from pipeline.ladders.x264 import x264_options
 from scenarios.ladder import Ladder, Rung
@@ -133,24 +134,6 @@ def _x264_options(rung: Rung, preset: str) -> dict[str, str]:
 
 
 def _nvenc_options(rung: Rung, ladder: Ladder) -> dict[str, str]:
-    """Return NVENC's options: constant rate, no delay of any kind, keyframes only where they are forced.
-
-    NVENC spends bitrate / declared frame rate on each frame and does not look at timestamps, so a rung that keeps
-    every second frame is given twice the rate.
-    """
-    bits = str(round(rung.bitrate_bps * nominal_fps(ladder) / rung.fps))
-    return {
-        "b:v": bits,
-        "preset": "p4",
-        "tune": "ll",
-        "rc": "cbr",
-        "maxrate": bits,
-        "bufsize": str(round(rung.bitrate_bps)),
-        "bf": "0",
-        "g": "100000",
-        "rc-lookahead": "0",
-        "delay": "0",
-        "zerolatency": "1",
-        "no-scenecut": "1",
-        "forced-idr": "1",
-    }
+    # The input's rate is declared for every rung, also for one that keeps every second frame.
+    options = nvenc_options(rung, declared_fps=nominal_fps(ladder))
+    return {"b:v": options["maxrate"]} | options

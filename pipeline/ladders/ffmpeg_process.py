@@ -20,7 +20,7 @@ import av.error
 
 from pipeline.ladders.backend import SourcePacket
 from pipeline.ladders.ffmpeg_command import NUT_OPTIONS, STAMPS_PER_S, stamp
-from pipeline.ladders.probe import NVENC_ERRORS
+from pipeline.ladders.nvenc_errors import meaning_of
 from scenarios.errors import EncoderUnavailable
 
 TIME_BASE = Fraction(1, STAMPS_PER_S)
@@ -231,10 +231,9 @@ def explain_ffmpeg(status: int, lines: Sequence[str]) -> Exception:
 
     A row of the table of NVENC's errors is an EncoderUnavailable with its meaning; anything else is quoted whole.
     """
-    for pattern, meaning in NVENC_ERRORS:
-        for line in lines:
-            if pattern in line:
-                return EncoderUnavailable(meaning.format(line=line))
+    meaning = meaning_of(lines)
+    if meaning is not None:
+        return EncoderUnavailable(meaning)
     how = f"was ended by signal {-status}" if status < 0 else f"ended with status {status}"
     return FfmpegFailed(f"ffmpeg {how}; it said: {'; '.join(lines) or 'nothing'}")
 

@@ -1,4 +1,4 @@
-"""What the encoders of this machine answer when they are really opened, in words that say what to do.
+"""What the codecs of this machine answer when they are really opened, in words that say what to do.
 
 Imports PyAV only when asked: `doctor` must be able to say that it is missing.
 """
@@ -7,74 +7,37 @@ from __future__ import annotations
 
 import importlib.util
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
-from scenarios.errors import NotReady
+from pipeline.ladders.ffmpeg_log import captured_lines
+from pipeline.ladders.nvenc_errors import GpuFailed, quoted
+from pipeline.ladders.nvenc_options import DEFAULT_NVENC_PRESET, NVENC_ENCODERS
+from scenarios.errors import EncoderUnavailable, NotReady
+from scenarios.ladder import Codec, Rung
 
 if TYPE_CHECKING:
     import av
 
-PROBE_WIDTH, PROBE_HEIGHT = 320, 192
+PROBE_RUNG = Rung(name="probe", width=320, height=192, fps=30.0, bitrate_bps=1e6)
 """Above the smallest picture that NVENC takes, 145×49."""
 PROBE_FRAMES = 2
+DECODED_FRAMES = 8
+"""Pictures given to the decoder; it may hold some back until the end."""
+MOST_SESSIONS = 16
+"""NVENC sessions that are opened at most to find the driver's cap; a node rarely holds more broadcasts."""
 PACKAGES = {"av": "PyAV", "aiohttp": "aiohttp"}
-
-_NO_DRIVER = "no NVIDIA driver in this machine or container; install it, or start the container with GPU access"
-_NO_VIDEO = (
-    "no NVIDIA driver here, or the container was given it without its video part; "
-    "start it with NVIDIA_DRIVER_CAPABILITIES=compute,utility,video"
-)
-NVENC_ERRORS: tuple[tuple[str, str], ...] = (
-    ("Cannot load libcuda.so.1", _NO_DRIVER),
-    ("Cannot load libnvcuvid.so.1", _NO_VIDEO),
-    ("Failed loading nvcuvid.", _NO_VIDEO),
-    ("Could not dynamically load CUDA", _NO_VIDEO),
-    (
-        "Cannot load libnvidia-encode.so.1",
-        "the NVIDIA driver is here without its video part; "
-        "start the container with NVIDIA_DRIVER_CAPABILITIES=compute,utility,video",
-    ),
-    (
-        "Driver does not support the required nvenc API version",
-        "the NVIDIA driver is too old for the FFmpeg that PyAV brings ({line}); update the driver",
-    ),
-    (
-        "No CUDA capable devices found",
-        "the NVIDIA driver sees no GPU; check CUDA_VISIBLE_DEVICES and nvidia-smi",
-    ),
-    (
-        "OpenEncodeSessionEx failed: unsupported device",
-        "this GPU has no NVENC engine (A100, H100 and H200 have none); use a GPU that has one, or x264",
-    ),
-    (
-        "OpenEncodeSessionEx failed: out of memory",
-        "no further NVENC session: the driver's cap on sessions is reached or the GPU's memory is full; "
-        "end other encoders, and see nvidia-smi which of the two it is",
-    ),
-    (
-        "CreateBitstreamBuffer failed: out of memory",
-        "the GPU's memory is full; end other programs on it, or lower the encoder's option surfaces to 8",
-    ),
-    ("incompatible client key", "the NVIDIA driver is too old for this encoder; update the driver"),
-    (
-        "InitializeEncoder failed: invalid param",
-        "NVENC refused the picture: sizes must be even and at least 145x49, or the driver is too old",
-    ),
-    ("Undefined constant", "an encoder option has a value that this FFmpeg does not know ({line})"),
-)
-"""A line FFmpeg logs, and what it means; several lines are logged and the last one often hides the cause."""
 
 
 @dataclass(frozen=True)
 class EncoderProbe:
-    """What came of opening an encoder.
+    """What came of opening a codec.
 
     Attributes:
         encoder: FFmpeg's name of it.
-        reason: why it cannot be used, and what to do; None if it encoded.
+        reason: why it cannot be used, and what to do; None if it worked.
         detail: its version, if it told one.
     """
 
@@ -84,8 +47,21 @@ class EncoderProbe:
 
     @property
     def available(self) -> bool:
-        """Whether it encoded."""
+        """Whether it worked."""
         return self.reason is None
+
+
+@dataclass(frozen=True)
+class SessionsProbe:
+    """How many NVENC sessions could be open at once, in this process and beside those of others.
+
+    Attributes:
+        sessions: so many were.
+        reason: why there was no further one; None if no more were tried.
+    """
+
+    sessions: int
+    reason: str | None = None
 
 
 def require_packages() -> None:
@@ -95,76 +71,85 @@ def require_packages() -> None:
             raise NotReady(f"{name} is not installed; pip install 'headroom[pipeline]'")
 
 
-def explain_nvenc(lines: Sequence[str], error: Exception) -> str:
-    """Return why NVENC could not be opened, from everything that FFmpeg logged and the error it raised.
-
-    What no row of `NVENC_ERRORS` knows is quoted whole, never guessed at.
-    """
-    for pattern, meaning in NVENC_ERRORS:
-        for line in lines:
-            if pattern in line:
-                return meaning.format(line=line.strip())
-    said = "; ".join(line.strip() for line in lines) or "nothing"
-    return f"h264_nvenc could not be opened: {type(error).__name__} {error}; FFmpeg logged: {said}"
-
-
-def probe_nvenc() -> EncoderProbe:
-    """Open a small NVENC session, encode two frames, and say what happened; needs PyAV."""
-    options = {"preset": "p4", "tune": "ll", "rc": "cbr", "delay": "0", "zerolatency": "1", "forced-idr": "1"}
-    return _probe("h264_nvenc", options, explain_nvenc)
-
-
 def probe_x264() -> EncoderProbe:
     """Open a small x264 session, encode two frames, and say what happened; needs PyAV."""
-    return _probe("libx264", {"preset": "ultrafast", "tune": "zerolatency"}, _explain_x264)
-
-
-def _explain_x264(lines: Sequence[str], error: Exception) -> str:
-    said = "; ".join(line.strip() for line in lines) or "nothing"
-    return f"libx264 could not be opened: {type(error).__name__} {error}; FFmpeg logged: {said}"
-
-
-def _probe(encoder: str, options: dict[str, str], explain: Callable[[Sequence[str], Exception], str]) -> EncoderProbe:
+    import av
     import av.error
-    import av.logging
 
-    level, skips = av.logging.get_level(), av.logging.get_skip_repeated()
-    # Without a level FFmpeg's lines, and with them the reason, are lost; and a second probe would log nothing new.
-    av.logging.set_level(av.logging.ERROR)
-    av.logging.set_skip_repeated(False)
+    with captured_lines() as lines:
+        try:
+            context = _x264()
+            packets = [packet for picture in _pictures(PROBE_FRAMES) for packet in context.encode(picture)]
+        except (av.error.FFmpegError, av.codec.codec.UnknownCodecError) as error:
+            return EncoderProbe("libx264", reason=f"libx264 could not be opened: {quoted(lines(), error)}")
+    found = re.search(rb"x264 - (core \d+)", bytes(packets[0]))
+    return EncoderProbe("libx264", detail=found[1].decode() if found else "")
+
+
+def probe_nvenc(codec: Codec = "h264") -> EncoderProbe:
+    """Open a small NVENC session as the ladder would, encode two frames, and say what happened; needs PyAV."""
+    from pipeline.ladders.nvenc_codecs import NvencEncoder
+
+    rung = PROBE_RUNG.model_copy(update={"codec": codec})
     try:
-        with av.logging.Capture(local=True) as captured:
-            try:
-                data = _encode_two_frames(encoder, options)
-            except (av.error.FFmpegError, av.codec.codec.UnknownCodecError) as error:
-                return EncoderProbe(encoder, reason=explain([line for _, _, line in captured], error))
-    finally:
-        av.logging.set_level(level)
-        av.logging.set_skip_repeated(skips)
-    return EncoderProbe(encoder, detail=_version(data))
+        encoder = NvencEncoder(rung, preset=DEFAULT_NVENC_PRESET, pix_fmt="yuv420p")
+        for picture in _pictures(PROBE_FRAMES):
+            encoder.encode(picture)
+    except (EncoderUnavailable, GpuFailed) as error:
+        return EncoderProbe(NVENC_ENCODERS[codec], reason=str(error))
+    return EncoderProbe(NVENC_ENCODERS[codec])
 
 
-def _encode_two_frames(encoder: str, options: dict[str, str]) -> bytes:
+def probe_nvdec() -> EncoderProbe:
+    """Have NVDEC decode and scale a few pictures into the GPU's memory, and say what happened; needs PyAV."""
     import av
 
-    context = av.CodecContext.create(encoder, "w")
-    context.width, context.height, context.pix_fmt = PROBE_WIDTH, PROBE_HEIGHT, "yuv420p"
-    context.time_base, context.framerate, context.bit_rate = Fraction(1, 30), Fraction(30), 1_000_000
-    context.options = options
-    packets: list[av.Packet] = []
-    for pts in range(PROBE_FRAMES):
-        picture = av.VideoFrame(PROBE_WIDTH, PROBE_HEIGHT, "yuv420p")
+    from pipeline.ladders.nvenc_codecs import DECODER, CuvidDecoder
+
+    source = _x264()
+    source.flags |= av.codec.context.Flags.global_header
+    packets = [packet for picture in _pictures(DECODED_FRAMES) for packet in source.encode(picture)]
+    half = PROBE_RUNG.model_copy(update={"width": PROBE_RUNG.width // 2, "height": PROBE_RUNG.height // 2})
+    try:
+        decoder = CuvidDecoder(half, source.extradata)
+        pictures = [picture for packet in (*packets, None) for picture in decoder.decode(packet)]
+    except (EncoderUnavailable, GpuFailed) as error:
+        return EncoderProbe(DECODER, reason=str(error))
+    sizes = {f"{picture.width}x{picture.height}" for picture in pictures}
+    if len(pictures) != DECODED_FRAMES or sizes != {f"{half.width}x{half.height}"}:
+        return EncoderProbe(DECODER, reason=f"{DECODER} made {len(pictures)} of {DECODED_FRAMES} pictures, of {sizes}")
+    return EncoderProbe(DECODER)
+
+
+def probe_sessions(most: int = MOST_SESSIONS) -> SessionsProbe:
+    """Open NVENC sessions until one is refused, or there are `most`; all are closed again. Needs PyAV."""
+    from pipeline.ladders.nvenc_codecs import NvencEncoder
+
+    encoders: list[NvencEncoder] = []
+    while len(encoders) < most:
+        try:
+            encoders.append(NvencEncoder(PROBE_RUNG, preset=DEFAULT_NVENC_PRESET, pix_fmt="yuv420p"))
+        except (EncoderUnavailable, GpuFailed) as error:
+            return SessionsProbe(len(encoders), str(error))
+    return SessionsProbe(most)
+
+
+def _x264() -> av.VideoCodecContext:
+    import av
+
+    context = av.CodecContext.create("libx264", "w")
+    context.width, context.height, context.pix_fmt = PROBE_RUNG.width, PROBE_RUNG.height, "yuv420p"
+    context.time_base, context.framerate = Fraction(1, 30), Fraction(30)
+    context.options = {"preset": "ultrafast", "tune": "zerolatency"}
+    return context
+
+
+def _pictures(count: int) -> Iterator[av.VideoFrame]:
+    import av
+
+    for pts in range(count):
+        picture = av.VideoFrame(PROBE_RUNG.width, PROBE_RUNG.height, "yuv420p")
         for plane in picture.planes:
             plane.update(bytes(plane.buffer_size))
-        picture.pts = pts
-        packets += context.encode(picture)
-    packets += context.encode(None)
-    if len(packets) != PROBE_FRAMES:
-        raise RuntimeError(f"{encoder} made {len(packets)} packets of {PROBE_FRAMES} frames")
-    return b"".join(map(bytes, packets))
-
-
-def _version(data: bytes) -> str:
-    """Return the version that x264 writes into its first packet; other encoders write none."""
-    found = re.search(rb"x264 - (core \d+)", data)
-    return found[1].decode() if found else ""
+        picture.pts, picture.time_base = pts, Fraction(1, 30)
+        yield picture

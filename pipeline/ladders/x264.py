@@ -8,7 +8,8 @@ import av
 from av.video.reformatter import VideoReformatter
 
 from pipeline.ladders.backend import Emit, Ended, require_h264
-from pipeline.ladders.session import TIME_BASE, ThreadedSession
+from pipeline.ladders.session import ThreadedSession
+from pipeline.ladders.threads import TIME_BASE
 from pipeline.marks import Marks
 from scenarios.errors import EncoderUnavailable
 from scenarios.ladder import Ladder, Rung

@@ -7,14 +7,23 @@ from importlib import metadata
 
 import av
 
-from pipeline.ladders.probe import probe_x264
+from pipeline.gpus import driver_version
+from pipeline.ladders.nvenc_options import nvenc_options
+from pipeline.ladders.probe import probe_sessions, probe_x264
 from pipeline.ladders.x264 import x264_options
 from scenarios.errors import EncoderUnavailable
 from scenarios.ladder import Ladder, Rung
 from scenarios.machine import EncoderFacts
 
+
+def _nvenc(rung: Rung, preset: str) -> dict[str, str]:
+    return nvenc_options(rung, preset=preset, declared_fps=rung.fps)
+
+
 RUNG_OPTIONS: dict[str, Callable[[Rung, str], dict[str, str]]] = {
-    "x264": lambda rung, preset: x264_options(rung, preset=preset)
+    "x264": lambda rung, preset: x264_options(rung, preset=preset),
+    "nvenc": _nvenc,
+    "nvenc-hybrid": _nvenc,
 }
 """What each backend that can be measured hands to the encoder of a rung."""
 
@@ -34,7 +43,7 @@ def require_measurable(backend: str, ladder: Ladder) -> None:
 
 
 def encoder_facts(*, backend: str, preset: str, ladder: Ladder) -> EncoderFacts:
-    """Return backend, preset, options and library versions; options that differ by rung as `rung.option`."""
+    """Return backend, preset, options, library versions and limits; options that differ by rung as `rung.option`."""
     by_rung = {rung.name: RUNG_OPTIONS[backend](rung, preset) for rung in ladder.encoded}
     first = by_rung[ladder.encoded[0].name]
     shared = {
@@ -48,5 +57,21 @@ def encoder_facts(*, backend: str, preset: str, ladder: Ladder) -> EncoderFacts:
     }
     libraries = {name: ".".join(map(str, version)) for name, version in av.library_versions.items()}
     libraries["av"] = metadata.version("av")
-    libraries["x264"] = probe_x264().detail
-    return EncoderFacts(backend=backend, preset=preset, options=shared | own, libraries=libraries)
+    libraries |= _x264_version() if backend == "x264" else _driver_version()
+    limits = {} if backend == "x264" else _session_limit()
+    return EncoderFacts(backend=backend, preset=preset, options=shared | own, libraries=libraries, limits=limits)
+
+
+def _x264_version() -> dict[str, str]:
+    return {"x264": probe_x264().detail}
+
+
+def _driver_version() -> dict[str, str]:
+    version = driver_version()
+    return {"driver": version} if version else {}
+
+
+def _session_limit() -> dict[str, float]:
+    """Return how many NVENC sessions this GPU gave at once; empty if it refused none that was tried."""
+    found = probe_sessions()
+    return {"sessions": float(found.sessions)} if found.reason is not None else {}

@@ -8,6 +8,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from pipeline.gpus import driver_version, gpu_names
 from scenarios.machine import MachineFacts
 
 TICKS_PER_S = os.sysconf("SC_CLK_TCK")
@@ -76,8 +77,6 @@ def machine_facts() -> MachineFacts:
     info = _read(Path("/proc/cpuinfo")) or ""
     model = re.search(r"^model name\s*: (.+)", info, re.MULTILINE)
     release = platform.freedesktop_os_release()
-    driver = _read(Path("/proc/driver/nvidia/version"))
-    version = re.search(r"\s(\d+\.\d+(?:\.\d+)?)\s", driver or "")
     return MachineFacts(
         cpu_model=model[1].strip() if model else platform.processor() or platform.machine(),
         cores=len(os.sched_getaffinity(0)),
@@ -86,8 +85,8 @@ def machine_facts() -> MachineFacts:
         operating_system=f"{release.get('PRETTY_NAME', 'Linux')}, Linux {platform.release()}",
         product_name=_read(Path("/sys/class/dmi/id/product_name")),
         clock_hz=_clock_hz(info),
-        gpus=_gpus(),
-        gpu_driver=version[1] if version else None,
+        gpus=gpu_names(),
+        gpu_driver=driver_version(),
     )
 
 
@@ -98,15 +97,6 @@ def _clock_hz(cpuinfo: str) -> float | None:
         return float(highest_khz) * 1e3
     mhz = re.search(r"^cpu MHz\s*: ([\d.]+)", cpuinfo, re.MULTILINE)
     return float(mhz[1]) * 1e6 if mhz else None
-
-
-def _gpus() -> tuple[str, ...]:
-    found = []
-    for path in sorted(Path("/proc/driver/nvidia/gpus").glob("*/information")):
-        model = re.search(r"^Model:\s*(.+)", _read(path) or "", re.MULTILINE)
-        if model:
-            found.append(model[1].strip())
-    return tuple(found)
 
 
 def _read(path: Path) -> str | None:

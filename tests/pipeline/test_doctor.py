@@ -7,11 +7,13 @@ import json
 import shutil
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import pytest
+from gpu_stand_ins import stand_in_gpu
 from typer.testing import CliRunner
 
-from pipeline import cli, doctor
+from pipeline import cli, doctor, gpus
 from pipeline.ladders.probe import EncoderProbe
 
 ROWS = [
@@ -19,10 +21,15 @@ ROWS = [
     "cores",
     "memory",
     "aiohttp",
+    "NVIDIA driver",
+    "GPUs",
     "PyAV",
     "x264",
     "h264_nvenc",
-    "NVIDIA driver",
+    "hevc_nvenc",
+    "av1_nvenc",
+    "NVENC sessions",
+    "h264_cuvid",
     "ffmpeg",
     "ffprobe",
     "nginx",
@@ -79,15 +86,67 @@ def test_a_machine_without_anything_is_told_what_to_install(monkeypatch):
         "status": "missing",
         "detail": "pip install 'headroom[pipeline]'",
     }
-    assert found["x264"]["status"] == found["h264_nvenc"]["status"] == "unavailable"
+    codecs = ("x264", "h264_nvenc", "hevc_nvenc", "av1_nvenc", "NVENC sessions", "h264_cuvid")
+    assert {found[name]["detail"] for name in codecs} == {"needs PyAV"}
     missing = [name for name, check in found.items() if check["status"] == "missing"]
     assert all("install" in found[name]["detail"] for name in missing)
     assert {"aiohttp", "ffmpeg", "nginx", "nginx rtmp module", "redis-server", "chromium"} <= set(missing)
 
 
 def test_the_reason_of_an_encoder_is_passed_on(monkeypatch):
-    monkeypatch.setattr(doctor, "probe_nvenc", lambda: EncoderProbe("h264_nvenc", reason="planted reason"))
-    assert rows()["h264_nvenc"] == {"name": "h264_nvenc", "status": "unavailable", "detail": "planted reason"}
+    monkeypatch.setattr(doctor, "probe_nvenc", lambda codec: EncoderProbe(codec, reason=f"planted {codec}"))
+    assert rows()["hevc_nvenc"] == {"name": "hevc_nvenc", "status": "unavailable", "detail": "planted hevc"}
+
+
+def test_a_gpu_is_named_and_its_codecs_and_sessions_are_tried(monkeypatch, tmp_path):
+    gpu = stand_in_gpu(monkeypatch)
+    refused = ["OpenEncodeSessionEx failed: out of memory (10): (no details)\n"]
+    lacking = {"av1_nvenc": ["Codec not supported\n"]}
+    gpu.fail = lambda name, call, before: refused if (name, before > 8) == ("h264_nvenc", True) else lacking.get(name)
+    driver(tmp_path, monkeypatch)
+    found = {name: (check["status"], check["detail"]) for name, check in rows().items()}
+    assert found["NVIDIA driver"] == ("ok", "570.133.20")
+    assert found["GPUs"] == ("ok", "Tesla T4, NVIDIA L4")
+    assert found["h264_nvenc"] == found["hevc_nvenc"] == ("ok", "encoded 2 frames")
+    assert found["h264_cuvid"] == ("ok", "decoded and scaled 8 frames")
+    assert found["av1_nvenc"][1].startswith("this GPU's NVENC does not encode that codec")
+    status, detail = found["NVENC sessions"]
+    assert status == "ok"
+    assert detail.startswith("8 opened at once, then: no further NVENC session: ")
+
+
+def driver(folder, monkeypatch):
+    """Put the driver's files of a machine with two GPUs where they are looked for."""
+    version = (
+        "NVRM version: NVIDIA UNIX x86_64 Kernel Module  570.133.20  Sun Mar 30 03:20:40 UTC 2025\nGCC version: x\n"
+    )
+    (folder / "version").write_text(version, encoding="utf-8")
+    for place, model in [("0000:00:1e.0", "Tesla T4"), ("0000:00:1f.0", "NVIDIA L4")]:
+        (folder / "gpus" / place).mkdir(parents=True)
+        (folder / "gpus" / place / "information").write_text(f"Model: \t\t {model}\nIRQ: 24\n", encoding="utf-8")
+    monkeypatch.setattr(gpus, "DRIVER_FOLDER", folder)
+
+
+def test_without_the_drivers_files_nvml_names_the_gpus(monkeypatch, tmp_path):
+    nvml = SimpleNamespace(
+        NVMLError=RuntimeError,
+        nvmlInit=lambda: None,
+        nvmlShutdown=lambda: None,
+        nvmlDeviceGetCount=lambda: 1,
+        nvmlDeviceGetHandleByIndex=lambda index: index,
+        nvmlDeviceGetName=lambda handle: "NVIDIA L4",
+    )
+    monkeypatch.setattr(gpus, "DRIVER_FOLDER", tmp_path)
+    monkeypatch.setitem(sys.modules, "pynvml", nvml)
+    assert gpus.gpu_names() == ("NVIDIA L4",)
+    assert gpus.driver_version() is None
+
+    def fails():
+        raise RuntimeError("NVML Shared Library Not Found")
+
+    nvml.nvmlInit = fails
+    assert gpus.gpu_names() == ()
+    assert gpus.free_memory_bytes() is None
 
 
 def test_a_program_that_does_not_run_is_not_called_ok(monkeypatch, tmp_path):

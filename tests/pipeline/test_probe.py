@@ -1,4 +1,4 @@
-"""Probing encoders: every known failure of NVENC from the lines FFmpeg logs, and the real thing on this machine."""
+"""Probing codecs: the real thing on this machine, a GPU's answers from stand-ins, and what is chosen by them."""
 
 from __future__ import annotations
 
@@ -7,69 +7,22 @@ import importlib.util
 
 import av.logging
 import pytest
+from gpu_stand_ins import Gpu, stand_in_gpu
 
-from pipeline.ladders import choice, probe
+from pipeline.ladders import choice
 from pipeline.ladders.choice import choose_backend
-from pipeline.ladders.probe import NVENC_ERRORS, EncoderProbe, explain_nvenc, probe_nvenc, probe_x264, require_packages
+from pipeline.ladders.nvenc_options import NVENC_ENCODERS
+from pipeline.ladders.probe import (
+    MOST_SESSIONS,
+    EncoderProbe,
+    SessionsProbe,
+    probe_nvdec,
+    probe_nvenc,
+    probe_sessions,
+    probe_x264,
+    require_packages,
+)
 from scenarios.errors import EncoderUnavailable, NotReady
-
-NO_DEVICES = "No capable devices found\n"
-RECORDED = {
-    "no driver": (["Cannot load libcuda.so.1\n"], "no NVIDIA driver in this machine or container"),
-    "no video part, decoder": (["Cannot load libnvcuvid.so.1\n", "Failed loading nvcuvid.\n"], "compute,utility,video"),
-    "nvcuvid alone": (["Failed loading nvcuvid.\n"], "compute,utility,video"),
-    "no CUDA": (["Could not dynamically load CUDA\n"], "no NVIDIA driver here, or the container"),
-    "no video part, encoder": (["Cannot load libnvidia-encode.so.1\n"], "without its video part"),
-    "old driver": (
-        [
-            "Driver does not support the required nvenc API version. Required: 13.0 Found: 12.1\n",
-            "The minimum required Nvidia driver for nvenc is 570.0 or newer\n",
-        ],
-        "Required: 13.0 Found: 12.1",
-    ),
-    "no GPU": (["No CUDA capable devices found\n"], "sees no GPU"),
-    "no engine": (
-        ["OpenEncodeSessionEx failed: unsupported device (2): (no details)\n", NO_DEVICES],
-        "no NVENC engine (A100, H100 and H200 have none)",
-    ),
-    "sessions": (
-        ["OpenEncodeSessionEx failed: out of memory (10): (no details)\n", NO_DEVICES],
-        "cap on sessions is reached or the GPU's memory is full",
-    ),
-    "buffers": (["CreateBitstreamBuffer failed: out of memory (10)\n"], "lower the encoder's option surfaces to 8"),
-    "client key": (["OpenEncodeSessionEx failed: incompatible client key (21)\n"], "driver is too old"),
-    "size": (["InitializeEncoder failed: invalid param (8): (no details)\n"], "at least 145x49"),
-    "option": (
-        [
-            "Undefined constant or missing '(' in 'bogus'\n",
-            'Unable to parse "preset" option value "bogus"\n',
-            "Error setting option preset to value bogus.\n",
-        ],
-        "in 'bogus'",
-    ),
-}
-
-
-@pytest.mark.parametrize(("lines", "meaning"), RECORDED.values(), ids=RECORDED)
-def test_each_known_failure_is_explained(lines, meaning):
-    said = explain_nvenc(lines, PermissionError(1, "Operation not permitted"))
-    assert meaning in said
-    assert "Operation not permitted" not in said, "the raised error misleads"
-    assert said == explain_nvenc(["a line about something else\n", *lines], PermissionError(1, "x"))
-
-
-def test_every_row_of_the_table_has_its_recording():
-    for pattern, _ in NVENC_ERRORS:
-        explained = {name for name, (lines, _) in RECORDED.items() if any(pattern in line for line in lines)}
-        assert explained, pattern
-    means = [explain_nvenc([pattern], OSError()) for pattern, _ in NVENC_ERRORS]
-    assert len(set(means)) >= len(NVENC_ERRORS) - 2, "three rows mean: no driver, or not its video part"
-
-
-def test_an_unknown_failure_is_quoted_whole():
-    said = explain_nvenc(["first line\n", "last line\n"], OSError(5, "Input/output error"))
-    assert "first line; last line" in said
-    assert "Input/output error" in said
 
 
 def test_x264_really_encodes():
@@ -89,27 +42,76 @@ def test_a_second_probe_gives_the_same_answer():
     assert probe_nvenc() == probe_nvenc() == probe_nvenc()
 
 
+@pytest.fixture
+def gpu(monkeypatch) -> Gpu:
+    return stand_in_gpu(monkeypatch)
+
+
 @pytest.mark.requires_nvenc
-def test_nvenc_really_encodes():
-    found = probe_nvenc()
+@pytest.mark.parametrize("codec", NVENC_ENCODERS)
+def test_nvenc_really_encodes(codec):
+    found = probe_nvenc(codec)
     if not found.available:
         pytest.skip(f"requires_nvenc: {found.reason}")
-    assert found.encoder == "h264_nvenc"
+    assert found.encoder == NVENC_ENCODERS[codec]
 
 
-def test_this_machines_answer_is_a_row_of_the_table_or_an_encoded_picture():
-    found = probe_nvenc()
-    assert found.available or not found.reason.startswith("h264_nvenc could not be opened"), found.reason
+@pytest.mark.requires_nvdec
+def test_nvdec_really_decodes():
+    found = probe_nvdec()
+    if not found.available:
+        pytest.skip(f"requires_nvdec: {found.reason}")
+    assert found.encoder == "h264_cuvid"
 
 
-def test_a_wrong_option_is_found_without_a_gpu():
-    found = probe._probe("h264_nvenc", {"preset": "bogus"}, explain_nvenc)
-    assert "an encoder option has a value that this FFmpeg does not know" in found.reason
+@pytest.mark.requires_nvenc
+def test_sessions_are_given_back_after_counting_them():
+    if not probe_nvenc().available:
+        pytest.skip(f"requires_nvenc: {probe_nvenc().reason}")
+    assert probe_sessions().sessions == probe_sessions().sessions > 0
 
 
-def test_an_encoder_that_was_not_built_in_is_a_reason_too():
-    found = probe._probe("h264_nosuch", {}, explain_nvenc)
-    assert "h264_nosuch" in found.reason
+@pytest.mark.parametrize("probe", [*(lambda codec=codec: probe_nvenc(codec) for codec in NVENC_ENCODERS), probe_nvdec])
+def test_this_machines_answer_is_a_row_of_the_table_or_an_encoded_picture(probe):
+    found = probe()
+    assert found.available or " failed: " not in found.reason, found.reason
+
+
+def test_a_gpu_that_does_everything(gpu):
+    assert probe_nvenc("h264") == EncoderProbe("h264_nvenc")
+    assert probe_nvenc("hevc") == EncoderProbe("hevc_nvenc")
+    assert probe_nvdec() == EncoderProbe("h264_cuvid")
+    assert gpu.decoders[0].options == {"resize": "160x96"}
+    assert gpu.calls["h264_nvenc", "encode"] == 2
+
+
+def test_a_decoder_that_gives_too_few_pictures_does_not_count_as_working(gpu, monkeypatch):
+    monkeypatch.setattr("gpu_stand_ins.StandInDecoder.decode", lambda self, packet: [])
+    assert probe_nvdec().reason == "h264_cuvid made 0 of 8 pictures, of set()"
+
+
+def test_sessions_are_counted_until_one_is_refused(gpu):
+    gpu.fail = refuses_after(3)
+    found = probe_sessions()
+    assert found.sessions == 3
+    assert found.reason.startswith("no further NVENC session: with 3 open here it is most likely the driver's cap")
+    gpu.fail = lambda name, call, before: None
+    assert probe_sessions() == SessionsProbe(MOST_SESSIONS)
+
+
+def refuses_after(sessions: int):
+    def fail(name: str, call: str, before: int) -> list[str] | None:
+        if call == "open" and before >= sessions:
+            return ["OpenEncodeSessionEx failed: out of memory (10): (no details)\n", "No capable devices found\n"]
+        return None
+
+    return fail
+
+
+def test_auto_takes_a_gpu_that_works_and_says_so(gpu):
+    backend, why = choose_backend("auto")
+    assert backend.name == "nvenc"
+    assert why == ("encoder nvenc (decoded, scaled and encoded on the GPU), chosen by auto: NVENC and NVDEC work here")
 
 
 def test_auto_says_which_backend_and_why(monkeypatch):
@@ -119,17 +121,23 @@ def test_auto_says_which_backend_and_why(monkeypatch):
     assert why == "encoder x264, chosen by auto: planted reason"
 
 
-def test_auto_does_not_blame_a_gpu_that_works(monkeypatch):
-    monkeypatch.setattr(choice, "probe_nvenc", lambda: EncoderProbe("h264_nvenc"))
-    assert "works on this machine, but this version has no backend for it" in choose_backend("auto").why
-    with pytest.raises(EncoderUnavailable, match="has no backend for it"):
+def test_a_gpu_that_does_not_decode_is_told_of_and_never_made_up_for_unasked(gpu):
+    gpu.fail = lambda name, call, before: ["Codec h264_cuvid is not supported.\n"] if name == "h264_cuvid" else None
+    backend, why = choose_backend("auto")
+    assert backend.name == "x264"
+    assert "h264_nvenc works, but not h264_cuvid: this GPU's NVDEC does not decode H.264" in why
+    with pytest.raises(EncoderUnavailable, match="--encoder nvenc: h264_nvenc works, but not h264_cuvid"):
         choose_backend("nvenc")
+    backend, why = choose_backend("nvenc-hybrid")
+    assert backend.name == "nvenc-hybrid"
+    assert why == "encoder nvenc (hybrid: decoded and scaled on the CPU), as asked"
 
 
-def test_nvenc_is_refused_with_the_true_reason_and_never_replaced(monkeypatch):
+@pytest.mark.parametrize("asked", ["nvenc", "nvenc-hybrid"])
+def test_nvenc_is_refused_with_the_true_reason_and_never_replaced(monkeypatch, asked):
     monkeypatch.setattr(choice, "probe_nvenc", lambda: EncoderProbe("h264_nvenc", reason="planted reason"))
-    with pytest.raises(EncoderUnavailable, match="--encoder nvenc: planted reason"):
-        choose_backend("nvenc")
+    with pytest.raises(EncoderUnavailable, match=f"--encoder {asked}: planted reason"):
+        choose_backend(asked)
 
 
 def test_x264_that_does_not_open_is_refused_with_its_reason(monkeypatch):
@@ -159,4 +167,4 @@ def test_the_probe_module_needs_no_pyav_to_be_imported(monkeypatch):
     module = importlib.util.module_from_spec(spec)
     monkeypatch.setitem(__import__("sys").modules, spec.name, module)
     spec.loader.exec_module(module)
-    assert module.NVENC_ERRORS
+    assert module.PACKAGES

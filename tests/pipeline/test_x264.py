@@ -5,58 +5,22 @@ from __future__ import annotations
 import dataclasses
 import threading
 import time
-from collections import defaultdict
 from itertools import pairwise
 
-import av
 import pytest
 from clips import clip, ladder
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from ladder_run import Run, pictures
 
 from pipeline.ladders import LADDER_BACKENDS, x264
-from pipeline.ladders.backend import RungPacket, SourcePacket
 from pipeline.ladders.backlog import Backlog
 from pipeline.ladders.pacing import FramePacer, KeyframeSchedule
 from pipeline.ladders.session import ThreadedSession
 from pipeline.ladders.x264 import X264Backend, X264Encoder
-from pipeline.marks import RecordingMarks
 from scenarios.errors import EncoderUnavailable
-from scenarios.ladder import Ladder
 
-TIMEOUT_S = 30.0
 IDR, SPS, PPS = 5, 7, 8
-
-
-class Run:
-    """One session fed with everything, and what came out of it."""
-
-    def __init__(self, packets: list[SourcePacket], rungs: Ladder, **options) -> None:
-        self.by_rung: dict[str, list[RungPacket]] = defaultdict(list)
-        self.errors: list[BaseException | None] = []
-        self.marks = RecordingMarks()
-        opened, pause_s = options.pop("open", X264Backend().open), options.pop("pause_s", 0)
-        self.session = opened(
-            packets[0].avcc,
-            rungs,
-            lambda packet: self.by_rung[packet.rung].append(packet),
-            ended=self.errors.append,
-            stream="test",
-            marks=self.marks,
-            **options,
-        )
-        self.slowest_feed_s = 0.0
-        for packet in packets:
-            started_s = time.monotonic()
-            self.session.feed(packet)
-            self.slowest_feed_s = max(self.slowest_feed_s, time.monotonic() - started_s)
-            time.sleep(pause_s)
-        self.session.close()
-        assert self.session.join(TIMEOUT_S), "the session did not end"
-
-    @property
-    def counters(self):
-        return self.session.counters
 
 
 def opens(*, encoder=lambda rung: X264Encoder(rung, preset="ultrafast"), max_packets: int = 10_000):
@@ -71,17 +35,6 @@ def opens(*, encoder=lambda rung: X264Encoder(rung, preset="ultrafast"), max_pac
 
 def nal_types(annex_b: bytes) -> list[int]:
     return [piece[0] & 0x1F for piece in annex_b.split(b"\0\0\1")[1:]]
-
-
-def pictures(packets: list[RungPacket]) -> list[av.VideoFrame]:
-    """Decode with a decoder that was told nothing but the packets."""
-    decoder = av.CodecContext.create("h264", "r")
-    found = []
-    for packet in packets:
-        coded = av.Packet(packet.data)
-        coded.pts = packet.pts
-        found += decoder.decode(coded)
-    return found + decoder.decode(None)
 
 
 THREE_RUNGS = ladder((320, 180, 60), (240, 136, 60), (160, 90, 30))
