@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pipeline.ladders.backend import TICKS_PER_S, Emit, LadderCounters, RungPacket, SourcePacket
 from pipeline.ladders.decode import SourceDecoder
 from pipeline.ladders.nal_units import NAL_IDR, NAL_SPS, annex_b, nal_type, nal_units, with_parameter_sets
+from pipeline.ladders.pacing import GopSchedule
 from scenarios.ladder import Ladder, Rung
 
 LONGEST_GOP_SEGMENTS = 2
@@ -70,32 +71,6 @@ def _exhausted(packets: Iterable[SourcePacket], counters: LadderCounters) -> Ite
     for _ in packets:
         counters.decoded += 1
     yield from ()
-
-
-class GopSchedule:
-    """Picks, of a publisher's keyframes, those that start a segment.
-
-    A segment ends at the keyframe nearest to its nominal length, as far as can be known: the next one is expected
-    after as long as the last one took. Rounded times do not matter then, and neither does a GOP that is a little
-    shorter or longer than a segment; a segment has two thirds of its nominal length at least.
-    """
-
-    def __init__(self, segment_s: float) -> None:
-        self._segment = round(segment_s * TICKS_PER_S)
-        self._start: int | None = None
-        self._keyframe = 0
-
-    def restart(self) -> None:
-        """Let the next keyframe start a segment, whatever came before."""
-        self._start = None
-
-    def starts_segment(self, pts: int) -> bool:
-        """Return whether this keyframe starts a segment; to be asked of every one, in order."""
-        gop, self._keyframe = pts - self._keyframe, pts
-        if self._start is not None and 2 * (pts - self._start) + gop < 2 * self._segment:
-            return False
-        self._start = pts
-        return True
 
 
 class SourceCopy:

@@ -48,6 +48,32 @@ class KeyframeSchedule:
         return True
 
 
+class GopSchedule:
+    """Picks, of a publisher's keyframes, those that start a segment.
+
+    A segment ends at the keyframe nearest to its nominal length, as far as can be known: the next one is expected
+    after as long as the last one took. Rounded times do not matter then, and neither does a GOP that is a little
+    shorter or longer than a segment; a segment has two thirds of its nominal length at least.
+    """
+
+    def __init__(self, segment_s: float) -> None:
+        self._segment = round(segment_s * TICKS_PER_S)
+        self._start: int | None = None
+        self._keyframe = 0
+
+    def restart(self) -> None:
+        """Let the next keyframe start a segment, whatever came before."""
+        self._start = None
+
+    def starts_segment(self, pts: int) -> bool:
+        """Return whether this keyframe starts a segment; to be asked of every one, in order."""
+        gop, self._keyframe = pts - self._keyframe, pts
+        if self._start is not None and 2 * (pts - self._start) + gop < 2 * self._segment:
+            return False
+        self._start = pts
+        return True
+
+
 class FramePacer:
     """Thins the source's frames to a rung's rate, phase-locked to the segment's first frame.
 

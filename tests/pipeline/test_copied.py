@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 from test_ffmpeg_backend import BACKENDS, Run, pictures
 
 from pipeline.ladders.backend import RungPacket, SourcePacket
-from pipeline.ladders.copied import GopSchedule, SourceCopy, SourceRefused
+from pipeline.ladders.copied import SourceCopy, SourceRefused
 from pipeline.ladders.nal_units import NAL_AUD, NAL_IDR, NAL_SPS, nal_type, nal_units, parameter_sets
+from pipeline.ladders.pacing import GopSchedule
 from scenarios.ladder import Ladder
 from sim.calibration.arrivals import StreamArrivals
 

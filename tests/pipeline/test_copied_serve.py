@@ -9,6 +9,7 @@ import threading
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 from clips import clip, ladder
 from live_pipeline import send, serving, watch, with_pipeline
@@ -17,12 +18,16 @@ import scenarios
 from pipeline.broadcast import Broadcast
 from pipeline.hls.segment_facts import segment_facts
 from pipeline.hls.store import StreamStore
+from pipeline.ladders.backend import LadderCounters
 from pipeline.ladders.nal_units import NAL_AUD, NAL_SPS, nal_type
 from pipeline.ladders.x264 import X264Backend
 from pipeline.rtmp import Publisher, PublishRefused, RtmpError
+from pipeline.rtmp.frames import VideoFrame
 from scenarios.ladder import Ladder
 
 NAL_PPS = 8
+NAMED = "the source rung '180p30' is copied"
+"""How every reason begins for which the source rung ends a broadcast."""
 SCENARIO = """
 extends: baseline
 set:
@@ -150,11 +155,14 @@ class Published:
     def send(self, frames) -> None:
         for frame in frames:
             self.broadcast.video(frame, arrival_s=frame.dts_ms / 1000)
-            session = self.broadcast._session
-            until_s = time.monotonic() + 30
-            while session.counters.fed - session.counters.encoded["180p30"] > 8 and not session.join(0):
+            session, until_s = self.broadcast._session, time.monotonic() + 30
+            while self._lag_frames(session.counters) > 8 and not session.join(0):
                 assert time.monotonic() < until_s, "the session does not catch up"
                 time.sleep(0.001)
+
+    @staticmethod
+    def _lag_frames(counters: LadderCounters) -> int:
+        return counters.fed - counters.encoded["180p30"] - counters.undecodable
 
     def close(self):
         self.broadcast.close("unpublished")
@@ -185,3 +193,29 @@ def test_a_broadcast_without_keyframes_is_ended_after_what_it_had_was_published(
         published.send(clip(seconds=10.0, gop=300).video)
     copied, _ = published.close()
     assert [segment.duration_s for segment in copied] == pytest.approx([4.0], abs=0.1)
+
+
+@pytest.mark.parametrize("seeds", [range(8), pytest.param(range(8, 200), marks=pytest.mark.long)], ids=["8", "192"])
+def test_damaged_packets_never_break_the_packaging(seeds):
+    """Bits are flipped in a third of all packets; what ends such a broadcast, if anything, has a name."""
+    refused = 0
+    for seed in seeds:
+        generator, published = np.random.default_rng(seed), Published()
+        frames = clip(seconds=6.0, gop=30, b_frames=2).video
+        try:
+            published.send(_damaged(frame, generator) if generator.random() < 1 / 3 else frame for frame in frames)
+        except RtmpError as error:
+            assert str(error).startswith(NAMED)  # noqa: PT017
+        published.close()
+        assert (published.broadcast._failure or NAMED).startswith(NAMED)
+        refused += published.broadcast._session.counters.undecodable
+    assert refused > 0
+
+
+def _damaged(frame: VideoFrame, generator: np.random.Generator) -> VideoFrame:
+    payload = bytearray(frame.payload)
+    for _ in range(generator.integers(1, 4)):  # the length, the header, and anything
+        for reach in (4, 5, len(payload)):
+            if generator.random() < 0.3:
+                payload[generator.integers(reach)] ^= 1 << generator.integers(8)
+    return dataclasses.replace(frame, payload=bytes(payload))
