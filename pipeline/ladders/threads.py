@@ -109,18 +109,22 @@ class LadderThreads(Generic[Item]):
         return threading.Thread(target=self._guard, args=(work, *args), name=f"{self._stream}/{what}", daemon=True)
 
     def _guard(self, work: Callable[..., None], *args: Rung) -> None:
-        """Run one thread's work; the first error stops the others, the last thread out reports it."""
+        """Run one thread's work; the last thread out reports the first error."""
         try:
             work(*args)
         except Exception as error:  # reported through `ended`: a session has no caller to raise to
-            with self._lock:
-                self._error = self._error or error
-            self._backlog.close(discard=True)
+            self._fail(error)
         with self._lock:
             self._running -= 1
             last = self._running == 0
         if last and self._ended is not None:
             self._ended(self._error)
+
+    def _fail(self, error: Exception) -> None:
+        """Note an error, and have everything stop: a ladder that lacks a rung is none."""
+        with self._lock:
+            self._error = self._error or error
+        self._backlog.close(discard=True)
 
     def _supply_rungs(self) -> None:
         try:
@@ -137,10 +141,10 @@ class LadderThreads(Generic[Item]):
         waiting = iter(self._queues[rung.name].get, None)
         try:
             self._encode_rung(rung, waiting)
-        except Exception:
+        except Exception as error:
+            self._fail(error)
             for _ in waiting:  # the supply must not hang on this rung's queue
                 pass
-            raise
 
     def _encode_rung(self, rung: Rung, waiting: Iterator[Item]) -> None:
         """Encode and emit what comes through one rung's queue until it ends."""
