@@ -107,6 +107,8 @@ class StandInEncoder(StandIn):
 class StandInDecoder(StandIn):
     """A decoder on the CPU under NVDEC's name, which scales as `resize` says."""
 
+    is_hwaccel = True
+
     def open(self) -> None:
         super().open()
         self.gpu.decoders.append(self)

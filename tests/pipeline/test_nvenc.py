@@ -241,8 +241,14 @@ def test_a_failure_that_nobody_knows_is_quoted(gpu):
 def test_an_encoder_that_holds_pictures_back_is_found_out(gpu, monkeypatch):
     monkeypatch.setattr("gpu_stand_ins.StandInEncoder.encode", lambda self, picture: [])
     encoder = NvencEncoder(RUNG, preset="p4", pix_fmt="yuv420p")
-    with pytest.raises(RuntimeError, match="gave 0 packets for one picture"):
+    with pytest.raises(GpuFailed, match="gave 0 packets for one picture"):
         encoder.encode(av.VideoFrame(1280, 720, "yuv420p"))
+    assert "it holds pictures back though it was told not to" in probe_nvenc().reason
+
+
+def test_a_decoder_without_cuda_is_not_taken_for_one_that_has_it(gpu, monkeypatch):
+    monkeypatch.setattr("gpu_stand_ins.StandInDecoder.is_hwaccel", False)
+    assert probe_nvdec().reason == "the FFmpeg that PyAV brings was built without CUDA"
 
 
 @pytest.mark.requires_nvenc
