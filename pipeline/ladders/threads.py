@@ -80,7 +80,7 @@ class LadderThreads(Generic[Item]):
         self._error: BaseException | None = None
         self._lock = threading.Lock()
         self._running = 1 + len(ladder.rungs)
-        self._threads = [self._thread("decode", self._supply_rungs)]
+        self._threads = [self._thread("supply", self._supply_rungs)]
         self._threads += [self._thread(rung.name, self._work_off, rung) for rung in ladder.rungs]
 
     def feed(self, packet: SourcePacket) -> None:

@@ -6,12 +6,14 @@ import dataclasses
 import threading
 import time
 from collections.abc import Callable
-from itertools import pairwise
+from itertools import accumulate, pairwise
 
 import av
 import pytest
 from av.video.reformatter import VideoReformatter
 from clips import clip, ladder
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from ladder_run import Run, pictures
 
 from pipeline.ladders.backend import LadderCounters
@@ -299,6 +301,35 @@ def test_a_rung_that_fails_ends_the_session_while_the_publisher_still_sends(open
     assert ended.wait(30.0), "nobody closed the session, but it must end"
     assert [str(error) for error in errors] == ["planted"]
     assert session.join(10.0)
+
+
+@settings(max_examples=200, deadline=None)
+@given(data=st.data(), rungs=st.integers(1, 4), frames=st.integers(1, 40))
+def test_whatever_the_rungs_paces_and_losses_all_find_the_same_verdicts_and_the_books_balance(data, rungs, frames):
+    counters, marks = LadderCounters(), RecordingMarks()
+    verdicts = SharedVerdicts(0.2, rungs=rungs, stream="test", counters=counters, marks=marks)
+    steps = data.draw(st.lists(st.integers(-3000, 9000), min_size=frames, max_size=frames))
+    first = clip().packets()[0]
+    packets = [dataclasses.replace(first, index=n, pts=90_000 + pts) for n, pts in enumerate(accumulate(steps))]
+    lost = [data.draw(st.sets(st.integers(0, frames - 1))) for _ in range(rungs)]
+    for packet in packets:
+        verdicts.expect(packet.index, hand_out_cpu_s=0.0)
+    found = [{} for _ in range(rungs)]
+    turns = data.draw(st.permutations([rung for rung in range(rungs) for _ in range(frames)]))
+    at = [0] * rungs
+    for rung in turns:
+        packet, at[rung] = packets[at[rung]], at[rung] + 1
+        if packet.index in lost[rung]:
+            verdicts.lost(packet.index)
+        else:
+            found[rung][packet.index] = verdicts.shown(packet)
+    for index in range(frames):
+        assert len({told[index] for told in found if index in told}) <= 1
+    assert counters.decoded + counters.undecodable + counters.out_of_order == frames
+    assert counters.undecodable == len(set.intersection(*lost))
+    assert len(marks.decodes) == counters.decoded
+    assert sorted(mark.frame for mark in marks.decodes + marks.drops) == list(range(frames))
+    assert len(verdicts) == 0
 
 
 def test_rungs_at_very_different_paces_remember_no_more_than_they_are_apart():
