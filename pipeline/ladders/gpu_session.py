@@ -60,7 +60,12 @@ class GpuSession(LadderThreads[SourcePacket]):
         super().__init__(ladder=ladder, emit=emit, ended=ended, stream=stream, marks=marks, backlog=backlog)
         self._avcc, self._open_decoder, self._open_encoder = avcc, open_decoder, open_encoder
         self._verdicts = SharedVerdicts(
-            ladder.segment_s, rungs=len(ladder.rungs), stream=stream, counters=self.counters, marks=self._marks
+            ladder.segment_s,
+            rungs=len(ladder.rungs),
+            stream=stream,
+            counters=self.counters,
+            marks=self._marks,
+            undecodable=self._undecodable,
         )
         self._start()
 

@@ -56,8 +56,7 @@ class ThreadedSession(LadderThreads[Timed]):
         for decoded in frames:
             self._fan_out(decoded)
         for index in decoder.undecodable:
-            self._marks.dropped(DroppedMark(self._stream, index))
-        self.counters.undecodable += len(decoder.undecodable)
+            self._undecodable(index)
         decoder.undecodable.clear()
 
     def _fan_out(self, decoded: DecodedFrame) -> None:

@@ -120,6 +120,12 @@ class LadderThreads(Generic[Item]):
         if last and self._ended is not None:
             self._ended(self._error)
 
+    def _undecodable(self, index: int) -> None:
+        """Count and mark a packet that no rung gets a picture of; from any thread."""
+        with self._lock:
+            self.counters.undecodable += 1
+        self._marks.dropped(DroppedMark(self._stream, index))
+
     def _fail(self, error: Exception) -> None:
         """Note an error, and have everything stop: a ladder that lacks a rung is none."""
         with self._lock:
