@@ -60,13 +60,18 @@ class GpuSession(LadderThreads[SourcePacket]):
         super().__init__(ladder=ladder, emit=emit, ended=ended, stream=stream, marks=marks, backlog=backlog)
         self._avcc, self._open_decoder, self._open_encoder = avcc, open_decoder, open_encoder
         self._verdicts = SharedVerdicts(
-            grid_s(ladder), rungs=len(ladder.encoded), stream=stream, counters=self.counters, marks=self._marks
+            grid_s(ladder),
+            rungs=len(ladder.encoded),
+            stream=stream,
+            counters=self.counters,
+            marks=self._marks,
+            undecodable=self._undecodable,
         )
         self._start()
 
     def _supply(self) -> None:
         before_s = time.thread_time()
-        for packet in self._source(refuse=self._verdicts.refused):
+        for packet in self._source():
             now_s = time.thread_time()
             self._verdicts.expect(packet.index, hand_out_cpu_s=now_s - before_s)
             before_s = now_s

@@ -10,9 +10,10 @@ from av.codec.context import Flags
 from av.codec.hwaccel import HWAccel
 from av.video.reformatter import VideoReformatter
 
-from pipeline.ladders.nvenc_errors import gpu_errors_explained
+from pipeline.ladders.nvenc_errors import GpuFailed, gpu_errors_explained
 from pipeline.ladders.nvenc_options import NVENC_ENCODERS, nvenc_options
 from pipeline.ladders.threads import TIME_BASE
+from scenarios.errors import EncoderUnavailable
 from scenarios.ladder import Rung
 
 DECODER = "h264_cuvid"
@@ -32,6 +33,8 @@ class CuvidDecoder:
         device = HWAccel("cuda", allow_software_fallback=False, is_hw_owned=True)
         with gpu_errors_explained(DECODER):
             self._context = av.CodecContext.create(DECODER, "r", hwaccel=device)
+            if not self._context.is_hwaccel:
+                raise EncoderUnavailable("the FFmpeg that PyAV brings was built without CUDA")
             self._context.extradata = avcc
             self._context.thread_count = 1
             self._context.flags |= Flags.low_delay
@@ -74,7 +77,7 @@ class NvencEncoder:
             packets = self._context.encode(picture)
         _open_encoders.add(self)
         if len(packets) != 1:
-            raise RuntimeError(
+            raise GpuFailed(
                 f"rung {self._rung.name!r}: {self._codec} gave {len(packets)} packets for one picture: "
                 "it holds pictures back though it was told not to"
             )

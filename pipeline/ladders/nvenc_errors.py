@@ -82,7 +82,7 @@ The first row that fits any line counts, so causes stand before what follows fro
 
 
 class GpuFailed(RuntimeError):  # noqa: N818 - read as "NVDEC failed: ..."
-    """A call into NVENC, NVDEC or CUDA failed with lines that no row of the table explains; they are quoted."""
+    """NVENC, NVDEC or CUDA failed in a way that no row of the table explains; what FFmpeg logged is quoted."""
 
 
 def meaning_of(lines: Sequence[str], *, open_sessions: int = 0) -> str | None:

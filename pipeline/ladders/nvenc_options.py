@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from scenarios.errors import EncoderUnavailable
-from scenarios.ladder import Rung
+from scenarios.ladder import Codec, Rung
 
-NVENC_ENCODERS = {"h264": "h264_nvenc", "hevc": "hevc_nvenc", "av1": "av1_nvenc"}
+NVENC_ENCODERS: dict[Codec, str] = {"h264": "h264_nvenc", "hevc": "hevc_nvenc", "av1": "av1_nvenc"}
 """FFmpeg's encoder for each codec of a rung; which of them work is the GPU's affair."""
 NVENC_PRESETS = ("p1", "p2", "p3", "p4", "p5", "p6", "p7")
 DEFAULT_NVENC_PRESET = "p4"

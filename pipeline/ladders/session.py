@@ -48,7 +48,7 @@ class ThreadedSession(LadderThreads[Timed]):
 
     def _supply(self) -> None:
         decoder = SourceDecoder(self._avcc)
-        for packet in self._source(refuse=self._undecodable):
+        for packet in self._source():
             self._decode(decoder, decoder.decode(packet))
         self._decode(decoder, decoder.flush())
 
@@ -58,10 +58,6 @@ class ThreadedSession(LadderThreads[Timed]):
         for index in decoder.undecodable:
             self._undecodable(index)
         decoder.undecodable.clear()
-
-    def _undecodable(self, index: int) -> None:
-        self.counters.undecodable += 1
-        self._marks.dropped(DroppedMark(self._stream, index))
 
     def _fan_out(self, decoded: DecodedFrame) -> None:
         source: SourcePacket = decoded.source

@@ -81,7 +81,7 @@ class LadderThreads(Generic[Item]):
         self._error: BaseException | None = None
         self._lock = threading.Lock()
         self._running = 1 + len(ladder.encoded)
-        self._threads = [self._thread("decode", self._supply_rungs)]
+        self._threads = [self._thread("supply", self._supply_rungs)]
         self._threads += [self._thread(rung.name, self._work_off, rung) for rung in ladder.encoded]
 
     def feed(self, packet: SourcePacket) -> None:
@@ -121,6 +121,12 @@ class LadderThreads(Generic[Item]):
         if last and self._ended is not None:
             self._ended(self._error)
 
+    def _undecodable(self, index: int) -> None:
+        """Count and mark a packet that no rung gets a picture of; from any thread."""
+        with self._lock:
+            self.counters.undecodable += 1
+        self._marks.dropped(DroppedMark(self._stream, index))
+
     def _fail(self, error: Exception) -> None:
         """Note an error, and have everything stop: a ladder that lacks a rung is none."""
         with self._lock:
@@ -134,17 +140,14 @@ class LadderThreads(Generic[Item]):
             for waiting in self._queues.values():
                 waiting.put(None)
 
-    def _source(self, *, refuse: Callable[[int], None]) -> Iterable[SourcePacket]:
-        """Return what is to be decoded of the backlog; a copied rung is emitted on the way.
-
-        `refuse` is told the index of each packet that goes to no rung.
-        """
+    def _source(self) -> Iterable[SourcePacket]:
+        """Return what is to be decoded of the backlog; a copied rung is emitted on the way."""
         return source_packets(
             self._backlog,
             self._ladder,
             emit=self._emit,
             counters=self.counters,
-            refuse=lambda packet: refuse(packet.index),
+            refuse=lambda packet: self._undecodable(packet.index),
         )
 
     def _supply(self) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -42,10 +43,29 @@ class SharedVerdicts:
     that as much is remembered as the rungs are apart. Counts into the session's counters, and marks, frame by frame.
     """
 
-    def __init__(self, segment_s: float, *, rungs: int, stream: str, counters: LadderCounters, marks: Marks) -> None:
+    def __init__(
+        self,
+        segment_s: float,
+        *,
+        rungs: int,
+        stream: str,
+        counters: LadderCounters,
+        marks: Marks,
+        undecodable: Callable[[int], None],
+    ) -> None:
+        """Begin with nothing decided.
+
+        Args:
+            segment_s: length of a segment.
+            rungs: how many tell of every packet.
+            stream: name of the broadcast in marks.
+            counters: of the session; `decoded` and `out_of_order` are counted here.
+            marks: told about every frame that is decided.
+            undecodable: called with the index of each packet of which no rung made a picture.
+        """
         self._schedule = KeyframeSchedule(segment_s)
         self._rungs, self._stream = rungs, stream
-        self._counters, self._marks = counters, marks
+        self._counters, self._marks, self._undecodable = counters, marks, undecodable
         self._expected: dict[int, _Expected] = {}
         self._last_pts: int | None = None
         self._segment = 0
@@ -59,11 +79,6 @@ class SharedVerdicts:
         """Note a packet that every rung is about to get, and the CPU that handing it out took."""
         with self._lock:
             self._expected[index] = _Expected(hand_out_cpu_s, self._rungs)
-
-    def refused(self, index: int) -> None:
-        """Note a packet that no rung gets."""
-        with self._lock:
-            self._undecodable(index)
 
     def shown(self, source: SourcePacket) -> Verdict:
         """Return what was decided about a frame that left a rung's decoder."""
@@ -98,7 +113,3 @@ class SharedVerdicts:
         del self._expected[index]
         if expected.verdict is None:
             self._undecodable(index)
-
-    def _undecodable(self, index: int) -> None:
-        self._counters.undecodable += 1
-        self._marks.dropped(DroppedMark(self._stream, index))

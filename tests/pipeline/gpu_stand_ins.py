@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from functools import partial
 
 import av
 import av.error
@@ -11,18 +12,26 @@ import av.logging
 import pytest
 from av.video.reformatter import VideoReformatter
 
-from pipeline.ladders import nvenc_codecs
+from pipeline.ladders import nvenc_codecs, threads
+from pipeline.ladders.backlog import Backlog
+from pipeline.ladders.nvenc_options import NVENC_ENCODERS
 
-CPU_ENCODERS = {"h264_nvenc": "libx264", "hevc_nvenc": "libx265", "av1_nvenc": "libsvtav1"}
-CPU_OPTIONS = {
-    "h264_nvenc": {"preset": "ultrafast", "tune": "zerolatency", "sc_threshold": "0", "forced-idr": "1"},
-    "hevc_nvenc": {
-        "preset": "ultrafast",
-        "tune": "zerolatency",
-        "forced-idr": "1",
-        "x265-params": "scenecut=0:repeat-headers=1:log-level=none",
-    },
+CPU_ENCODERS = {
+    "h264_nvenc": (
+        "libx264",
+        {"preset": "ultrafast", "tune": "zerolatency", "sc_threshold": "0", "forced-idr": "1"},
+    ),
+    "hevc_nvenc": (
+        "libx265",
+        {
+            "preset": "ultrafast",
+            "tune": "zerolatency",
+            "forced-idr": "1",
+            "x265-params": "scenecut=0:repeat-headers=1:log-level=none",
+        },
+    ),
 }
+"""What stands in; nothing does for AV1, whose encoders on the CPU hold pictures back."""
 REAL_CREATE = av.CodecContext.create
 
 
@@ -85,17 +94,20 @@ class StandInEncoder(StandIn):
     def open(self) -> None:
         super().open()
         self.gpu.encoders.append(self)
-        self.context = REAL_CREATE(CPU_ENCODERS[self.name], "w")
+        name, options = CPU_ENCODERS[self.name]
+        self.context = REAL_CREATE(name, "w")
         for attribute in ("width", "height", "time_base", "framerate", "bit_rate"):
             setattr(self.context, attribute, getattr(self, attribute))
         self.context.pix_fmt = "yuv420p"
         self.context.thread_count = 1
         taken = {name: self.options[name] for name in ("g", "bf", "maxrate", "bufsize")}
-        self.context.options = CPU_OPTIONS[self.name] | taken
+        self.context.options = options | taken
 
 
 class StandInDecoder(StandIn):
     """A decoder on the CPU under NVDEC's name, which scales as `resize` says."""
+
+    is_hwaccel = True
 
     def open(self) -> None:
         super().open()
@@ -114,13 +126,13 @@ class StandInDecoder(StandIn):
 
 
 def stand_in_gpu(monkeypatch: pytest.MonkeyPatch) -> Gpu:
-    """Put stand-ins where this process would open NVDEC and NVENC."""
+    """Put stand-ins where this process would open NVDEC and NVENC; a slow machine drops nothing meanwhile."""
     stand_ins = Gpu()
 
     class CodecContext:
         @staticmethod
         def create(name, mode, hwaccel=None):
-            if name in CPU_ENCODERS:
+            if name in NVENC_ENCODERS.values():
                 return StandInEncoder(stand_ins, name, mode)
             if name == "h264_cuvid":
                 assert hwaccel.is_hw_owned
@@ -129,5 +141,6 @@ def stand_in_gpu(monkeypatch: pytest.MonkeyPatch) -> Gpu:
             return REAL_CREATE(name, mode, hwaccel)
 
     monkeypatch.setattr(av, "CodecContext", CodecContext)
+    monkeypatch.setattr(threads, "Backlog", partial(Backlog, max_packets=10_000))
     monkeypatch.setattr(nvenc_codecs, "_open_encoders", type(nvenc_codecs._open_encoders)())
     return stand_ins

@@ -6,12 +6,14 @@ import dataclasses
 import threading
 import time
 from collections.abc import Callable
-from itertools import pairwise
+from itertools import accumulate, pairwise
 
 import av
 import pytest
 from av.video.reformatter import VideoReformatter
 from clips import clip, ladder
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from ladder_run import Run, pictures
 
 from pipeline.ladders.backend import LadderCounters
@@ -122,7 +124,7 @@ def test_each_frame_is_marked_once_and_the_decoding_of_every_rung_is_paid_for():
 def test_overload_drops_whole_groups_of_pictures_from_all_rungs_alike_and_counts_them():
     class Slow(X264Encoder):
         def encode(self, picture):
-            time.sleep(0.005)
+            time.sleep(0.02)
             return super().encode(picture)
 
     def encoder(rung):
@@ -130,9 +132,9 @@ def test_overload_drops_whole_groups_of_pictures_from_all_rungs_alike_and_counts
 
     packets = clip(seconds=10.0, gop=15, width=160, height=90).packets()
     rungs = ladder((160, 90, 30), (80, 46, 30))
-    run = Run(packets, rungs, open=opens(encoder=encoder, max_packets=40), pause_s=0.001)
+    run = Run(packets, rungs, open=opens(encoder=encoder, max_packets=40), pause_s=0.006)
     counters, encoded = run.counters, run.by_rung["90p30"]
-    assert run.slowest_feed_s < 0.1
+    assert run.slowest_feed_s < 0.5
     assert counters.dropped > 100
     assert counters.fed == len(packets) == counters.dropped + counters.decoded
     kept = [packet.frame_index for packet in encoded]
@@ -301,10 +303,44 @@ def test_a_rung_that_fails_ends_the_session_while_the_publisher_still_sends(open
     assert session.join(10.0)
 
 
+@settings(max_examples=200, deadline=None)
+@given(data=st.data(), rungs=st.integers(1, 4), frames=st.integers(1, 40))
+def test_whatever_the_rungs_paces_and_losses_all_find_the_same_verdicts_and_the_books_balance(data, rungs, frames):
+    counters, marks = LadderCounters(), RecordingMarks()
+    undecodable: list[int] = []
+    verdicts = SharedVerdicts(
+        0.2, rungs=rungs, stream="test", counters=counters, marks=marks, undecodable=undecodable.append
+    )
+    steps = data.draw(st.lists(st.integers(-3000, 9000), min_size=frames, max_size=frames))
+    first = clip().packets()[0]
+    packets = [dataclasses.replace(first, index=n, pts=90_000 + pts) for n, pts in enumerate(accumulate(steps))]
+    lost = [data.draw(st.sets(st.integers(0, frames - 1))) for _ in range(rungs)]
+    for packet in packets:
+        verdicts.expect(packet.index, hand_out_cpu_s=0.0)
+    found = [{} for _ in range(rungs)]
+    turns = data.draw(st.permutations([rung for rung in range(rungs) for _ in range(frames)]))
+    at = [0] * rungs
+    for rung in turns:
+        packet, at[rung] = packets[at[rung]], at[rung] + 1
+        if packet.index in lost[rung]:
+            verdicts.lost(packet.index)
+        else:
+            found[rung][packet.index] = verdicts.shown(packet)
+    for index in range(frames):
+        assert len({told[index] for told in found if index in told}) <= 1
+    assert sorted(undecodable) == sorted(set.intersection(*lost))
+    assert (len(marks.decodes), len(marks.drops)) == (counters.decoded, counters.out_of_order)
+    assert sorted([mark.frame for mark in marks.decodes + marks.drops] + undecodable) == list(range(frames))
+    assert len(verdicts) == 0
+
+
 def test_rungs_at_very_different_paces_remember_no_more_than_they_are_apart():
     """A minute of frames whose verdicts are asked for by rungs up to 30 frames apart, every tenth undecodable."""
     marks, counters = RecordingMarks(), LadderCounters()
-    verdicts = SharedVerdicts(2.0, rungs=2, stream="test", counters=counters, marks=marks)
+    undecodable: list[int] = []
+    verdicts = SharedVerdicts(
+        2.0, rungs=2, stream="test", counters=counters, marks=marks, undecodable=undecodable.append
+    )
     first, most = clip().packets()[0], 0
     packets = [dataclasses.replace(first, index=index, pts=3000 * index) for index in range(1800)]
     starts = []
@@ -325,5 +361,5 @@ def test_rungs_at_very_different_paces_remember_no_more_than_they_are_apart():
     assert most <= 31
     assert len(verdicts) == 0
     assert sorted(starts) == sorted(2 * list(range(0, 1800, 60)))
-    assert (counters.decoded, counters.undecodable) == (1620, 180)
-    assert [mark.frame for mark in marks.drops] == list(range(9, 1800, 10))
+    assert counters.decoded == 1620
+    assert undecodable == list(range(9, 1800, 10))

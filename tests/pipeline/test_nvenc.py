@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import json
 import subprocess
 import time
@@ -85,21 +86,38 @@ def test_unknown_presets_are_refused():
         assert LADDER_BACKENDS[name](preset="p1").preset == "p1"
 
 
+@pytest.mark.parametrize("seconds", [4, pytest.param(120, marks=[pytest.mark.long, pytest.mark.timeout(3600)])])
 @pytest.mark.parametrize("name", BACKENDS)
-def test_a_broadcast_through_the_backend(gpu, name):
-    packets = clip(seconds=4.0, fps=60, b_frames=2).packets()
+def test_a_broadcast_through_the_backend(gpu, name, seconds):
+    packets = clip(seconds=float(seconds), fps=60, b_frames=2).packets()
     run = Run(packets, RUNGS, open=LADDER_BACKENDS[name]().open)
     assert run.errors == [None]
-    assert run.counters.fed == run.counters.decoded + run.counters.dropped
+    assert run.counters.fed == run.counters.decoded == len(packets)
     first = min(packet.pts for packet in packets)
     for rung in RUNGS.rungs:
         encoded = run.by_rung[rung.name]
         shown = pictures(encoded)
         assert len(shown) == len(encoded)
         assert {(picture.width, picture.height) for picture in shown} == {(rung.width, rung.height)}
-        assert [packet.pts for packet in encoded if packet.is_keyframe] == pytest.approx(
-            [first, first + 180_000], abs=90
-        )
+        starts = [packet.pts for packet in encoded if packet.is_keyframe]
+        assert starts == pytest.approx([first + 180_000 * number for number in range(seconds // 2)], abs=90)
+
+
+def test_a_change_of_the_publishers_size_opens_decoders_and_keeps_the_encoders(gpu):
+    before, after = clip(seconds=2.0).packets(), clip(seconds=2.0, width=480, height=270, gop=30).packets()
+    later = before[-1].pts + 3000 - after[0].pts
+    moved = [
+        dataclasses.replace(packet, index=60 + packet.index, pts=packet.pts + later, dts=packet.dts + later)
+        for packet in after
+    ]
+    backend = NvencBackend()
+    backend.check(RUNGS)
+    gpu.decoders.clear()
+    gpu.encoders.clear()
+    run = Run(before + moved, RUNGS, open=backend.open)
+    assert run.errors == [None]
+    assert (len(gpu.decoders), len(gpu.encoders)) == (6, 3)
+    assert [len(pictures(run.by_rung[rung.name])) for rung in RUNGS.rungs] == [120] * 3
 
 
 def test_on_the_gpu_every_rung_decodes_at_its_own_size_in_the_hybrid_none_does(gpu):
@@ -223,8 +241,14 @@ def test_a_failure_that_nobody_knows_is_quoted(gpu):
 def test_an_encoder_that_holds_pictures_back_is_found_out(gpu, monkeypatch):
     monkeypatch.setattr("gpu_stand_ins.StandInEncoder.encode", lambda self, picture: [])
     encoder = NvencEncoder(RUNG, preset="p4", pix_fmt="yuv420p")
-    with pytest.raises(RuntimeError, match="gave 0 packets for one picture"):
+    with pytest.raises(GpuFailed, match="gave 0 packets for one picture"):
         encoder.encode(av.VideoFrame(1280, 720, "yuv420p"))
+    assert "it holds pictures back though it was told not to" in probe_nvenc().reason
+
+
+def test_a_decoder_without_cuda_is_not_taken_for_one_that_has_it(gpu, monkeypatch):
+    monkeypatch.setattr("gpu_stand_ins.StandInDecoder.is_hwaccel", False)
+    assert probe_nvdec().reason == "the FFmpeg that PyAV brings was built without CUDA"
 
 
 @pytest.mark.requires_nvenc
