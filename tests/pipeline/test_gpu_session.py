@@ -124,7 +124,7 @@ def test_each_frame_is_marked_once_and_the_decoding_of_every_rung_is_paid_for():
 def test_overload_drops_whole_groups_of_pictures_from_all_rungs_alike_and_counts_them():
     class Slow(X264Encoder):
         def encode(self, picture):
-            time.sleep(0.005)
+            time.sleep(0.02)
             return super().encode(picture)
 
     def encoder(rung):
@@ -132,9 +132,9 @@ def test_overload_drops_whole_groups_of_pictures_from_all_rungs_alike_and_counts
 
     packets = clip(seconds=10.0, gop=15, width=160, height=90).packets()
     rungs = ladder((160, 90, 30), (80, 46, 30))
-    run = Run(packets, rungs, open=opens(encoder=encoder, max_packets=40), pause_s=0.001)
+    run = Run(packets, rungs, open=opens(encoder=encoder, max_packets=40), pause_s=0.005)
     counters, encoded = run.counters, run.by_rung["90p30"]
-    assert run.slowest_feed_s < 0.1
+    assert run.slowest_feed_s < 0.5
     assert counters.dropped > 100
     assert counters.fed == len(packets) == counters.dropped + counters.decoded
     kept = [packet.frame_index for packet in encoded]
