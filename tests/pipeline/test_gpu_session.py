@@ -132,7 +132,7 @@ def test_overload_drops_whole_groups_of_pictures_from_all_rungs_alike_and_counts
 
     packets = clip(seconds=10.0, gop=15, width=160, height=90).packets()
     rungs = ladder((160, 90, 30), (80, 46, 30))
-    run = Run(packets, rungs, open=opens(encoder=encoder, max_packets=40), pause_s=0.006)
+    run = Run(packets, rungs, open=opens(encoder=encoder, max_packets=40), pause_s=0.005)
     counters, encoded = run.counters, run.by_rung["90p30"]
     assert run.slowest_feed_s < 0.5
     assert counters.dropped > 100
