@@ -25,6 +25,8 @@ from pipeline.workers.limits import forbid_excess
 from pipeline.workers.protocol import Message, OpenSession, encode, ended_by, messages
 from scenarios.ladder import Ladder
 
+HELD_FRAMES = 32
+"""Frames that a decoder may hold for reordering, twice over; H.264 reorders 16 at most."""
 LONG_S = 3600.0
 
 
@@ -34,6 +36,7 @@ class Speaker(NoMarks):
     def __init__(self, link: socket.socket) -> None:
         self._link, self._lock = link, threading.Lock()
         self._progress = (0, 0, 0)
+        self._accepted = self._emitted = -1
         self.counters: LadderCounters | None = None
         self.decoded = self.encoded = self.dropped = self.say
 
@@ -45,22 +48,40 @@ class Speaker(NoMarks):
 
     def emit(self, packet: RungPacket) -> None:
         """Send a packet, and before it the count of the frame that it was made from."""
-        self.report()
+        self._emitted = max(self._emitted, packet.frame_index)
+        self._say_progress()
         self.say(packet)
 
-    def report(self) -> None:
-        """Send the counters if a frame got anywhere: refusing packets is no sign of life."""
+    def answer(self, packet: SourcePacket, *, accepted: bool) -> None:
+        """Send the counters after a packet was fed, as a sign of life.
+
+        A session that refuses packets while many that it took have not come out may be stuck: it is only vouched for
+        if frames got anywhere. (One that refuses while nothing waits has to, up to the next keyframe.)
+        """
+        if accepted:
+            self._accepted = packet.index
+        if accepted or self._accepted - self._emitted <= HELD_FRAMES:
+            self._say_counters()
+        else:
+            self._say_progress()
+
+    def _say_progress(self) -> None:
+        if self.counters is not None and self._progress_of(self.counters) != self._progress:
+            self._say_counters()
+
+    def _say_counters(self) -> None:
         if self.counters is not None:
-            progress = (self.counters.decoded, self.counters.undecodable, self.counters.out_of_order)
-            if progress != self._progress:
-                self._progress = progress
-                self.say(self.counters)
+            self._progress = self._progress_of(self.counters)
+            self.say(self.counters)
+
+    @staticmethod
+    def _progress_of(counters: LadderCounters) -> tuple[int, int, int]:
+        return counters.decoded, counters.undecodable, counters.out_of_order
 
     def end(self, error: BaseException | None) -> None:
         """Send the last counters and the last word, if anyone listens."""
         with contextlib.suppress(OSError):
-            if self.counters is not None:
-                self.say(self.counters)
+            self._say_counters()
             self.say(ended_by(error))
 
 
@@ -79,8 +100,9 @@ def encode_broadcast(make_backend: Callable[[], LadderBackend], link: socket.soc
             return
         try:
             for packet in _packets(received, opening.avcc):
+                dropped = session.counters.dropped
                 session.feed(packet)
-                speaker.report()
+                speaker.answer(packet, accepted=session.counters.dropped == dropped)
         except ConnectionError:
             pass  # the server wants no more of it
         finally:

@@ -13,8 +13,8 @@ from pipeline.ladders.backend import LadderCounters, RungPacket, SourcePacket
 from pipeline.marks import DecodedMark, DroppedMark, EncodedMark, Marks
 from pipeline.workers.protocol import Ended, Message, OpenSession, ProtocolError, encode, messages
 
-REORDERED_FRAMES = 32
-"""Packets that a decoder may hold without giving a frame; H.264 reorders 16 at most."""
+UNANSWERED_PACKETS = 32
+"""Packets beyond which silence is suspicious: a worker answers nearly every one."""
 STALL_S = 10.0
 """A session that has taken packets and given nothing for so long stands still."""
 START_S = 30.0
@@ -33,6 +33,7 @@ class Link:
         sent: packets sent.
         reported: the session's counters as last told.
         delivered: packets received and passed on.
+        is_stuck: whether the worker was killed because this session stood still.
     """
 
     def __init__(
@@ -47,6 +48,7 @@ class Link:
         self.ended: Ended | None = None
         self.error: Exception | None = None
         self.sent = self.delivered = 0
+        self.is_stuck = False
         self.reported = LadderCounters()
         self._link, self._deliver, self._marks, self._stall_s = link, deliver, marks, stall_s
         self._avcc = opening.avcc
@@ -88,10 +90,10 @@ class Link:
     def stands_still(self, now_s: float) -> bool:
         """Return whether packets went in and nothing came back for too long.
 
-        A few unanswered packets prove nothing: a publisher may pause while the decoder holds them for reordering. Nor
-        does silence while the server itself does not take what came.
+        A few unanswered packets prove nothing, as the publisher may pause after them; nor does silence while the
+        server itself does not take what came.
         """
-        if self._delivering or not (self._flushing or self._unanswered > REORDERED_FRAMES):
+        if self._delivering or not (self._flushing or self._unanswered > UNANSWERED_PACKETS):
             return False
         limit_s = self._stall_s if self._heard_s > self._opened_s else max(START_S, self._stall_s)
         return now_s - max(self._heard_s, self._asked_s) > limit_s

@@ -14,8 +14,8 @@ class RestartPolicy(NamedTuple):
         limit_s: longest wait; it doubles from death to death.
         healthy_s: a life of this length starts the count of deaths anew.
         barren_lives: so many lives in a row without one packet end the broadcast.
-        shared_deaths: so many deaths in a row in company, and the broadcast goes on in a worker of its own: if its
-            content is what kills, the others are rid of it.
+        shared_deaths: so many deaths in a row, and the broadcast goes on in a worker of its own: if its content is
+            what kills, the others are rid of it. One whose own session stood still goes at once.
     """
 
     first_s: float = 0.1
@@ -32,9 +32,11 @@ class Deaths:
     policy: RestartPolicy
     in_a_row: int = 0
     barren: int = 0
+    was_stuck: bool = False
 
-    def note(self, *, lived_s: float, packets: int) -> None:
-        """Count the end of a life of this length that made so many packets."""
+    def note(self, *, lived_s: float, packets: int, was_stuck: bool) -> None:
+        """Count the end of a life of this length that made so many packets; was this broadcast what stood still?"""
+        self.was_stuck = was_stuck
         self.in_a_row = 1 if lived_s >= self.policy.healthy_s else self.in_a_row + 1
         self.barren = 0 if packets else self.barren + 1
 
@@ -46,7 +48,7 @@ class Deaths:
     @property
     def wants_isolation(self) -> bool:
         """Whether this broadcast may be the reason."""
-        return self.in_a_row >= self.policy.shared_deaths
+        return self.was_stuck or self.in_a_row >= self.policy.shared_deaths
 
     @property
     def wait_s(self) -> float:

@@ -14,6 +14,7 @@ from pipeline.ladders.backend import TICKS_PER_S, Emit, Ended, LadderCounters, R
 from pipeline.ladders.backlog import Backlog
 from pipeline.marks import DroppedMark, Marks, NoMarks, RestartMark
 from pipeline.workers.link import Link, total
+from pipeline.workers.lockstep import Lockstep
 from pipeline.workers.pool import Pool
 from pipeline.workers.protocol import OpenSession, ProtocolError, error_of
 from pipeline.workers.restarts import Deaths, RestartPolicy
@@ -136,9 +137,11 @@ class WorkerSession:
     def _live(self, packets: Iterator[SourcePacket], *, avcc: bytes) -> SourcePacket | None:
         """Encode in one worker; return the packet at which it was found dead, None if there was nothing left."""
         worker, began_s = self._place.worker(), time.monotonic()
-        with_marks = not isinstance(self._marks, NoMarks)
-        opening = OpenSession(self._stream, self._ladder.model_dump(mode="json"), with_marks, avcc)
-        with worker.link(opening, deliver=self._deliver, marks=self._marks) as link:
+        opening = OpenSession(
+            self._stream, self._ladder.model_dump(mode="json"), not isinstance(self._marks, NoMarks), avcc
+        )
+        lockstep = Lockstep(self._encoded, self._deliver)
+        with worker.link(opening, deliver=lockstep.take, marks=self._marks) as link:
             self._link = link
             unsent = self._send_all(link, packets)
         with self._lock:
@@ -146,11 +149,12 @@ class WorkerSession:
         if link.error is not None and not isinstance(link.error, ProtocolError):
             raise link.error
         if link.ended is not None:
+            lockstep.flush()
             failure = error_of(link.ended)
             if failure is not None:
                 raise failure
             return None
-        self._note_death(f"worker {worker.number} {worker.death()}", began_s, link.delivered)
+        self._note_death(f"worker {worker.number} {worker.death()}", began_s, link)
         return unsent
 
     def _send_all(self, link: Link, packets: Iterator[SourcePacket]) -> SourcePacket | None:
@@ -161,19 +165,19 @@ class WorkerSession:
             self._sent_pts = max(self._sent_pts, packet.pts)
         return None
 
-    def _note_death(self, cause: str, began_s: float, packets: int) -> None:
+    def _note_death(self, cause: str, began_s: float, link: Link) -> None:
         at_s = time.monotonic()
         self._death = _Death(cause, at_s)
-        self._deaths.note(lived_s=at_s - began_s, packets=packets)
+        self._deaths.note(lived_s=at_s - began_s, packets=link.delivered, was_stuck=link.is_stuck)
         if self._deaths.is_hopeless:
             raise WorkersDied(f"{self._deaths.barren} workers in a row gave no frame of {self._stream!r}; {cause}")
 
     def _deliver(self, packet: RungPacket) -> None:
-        """Pass a packet on, from the receiving thread; the first one after a death says how large the hole is."""
+        """Pass a packet on; the first one after a death says how large the hole is."""
         if self._death is not None and packet.rung in self._last_pts:
             self._tell_restart(self._death, packet)
         self._death = None
-        self._last_pts[packet.rung] = packet.pts
+        self._last_pts[packet.rung] = max(packet.pts, self._last_pts.get(packet.rung, packet.pts))
         self._emit(packet)
         self._encoded[packet.rung] += 1
 

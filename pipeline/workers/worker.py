@@ -101,11 +101,7 @@ class Worker:
         poll = select.poll()
         poll.register(self._control, select.POLLIN)
         while not poll.poll(1000 * WATCH_S):  # it never says anything: this is its end
-            now_s = time.monotonic()
-            with self._lock:
-                links = list(self._links)
-            if any(link.stands_still(now_s) for link in links):
-                self._kill(f"stood still for {self._stall_s:g} s and was killed")
+            self._kill_if_stuck()
         try:
             self._process.wait(LEAVE_S)
         except subprocess.TimeoutExpired:
@@ -116,6 +112,14 @@ class Worker:
         self._gone.set()
         if not self._leaving:
             log.warning("worker %d %s", self.number, self._killed_for or _manner(self._process.returncode))
+
+    def _kill_if_stuck(self) -> None:
+        with self._lock:
+            links = list(self._links)
+        for link in links:
+            link.is_stuck = link.stands_still(time.monotonic())
+        if any(link.is_stuck for link in links):
+            self._kill(f"stood still for {self._stall_s:g} s and was killed")
 
     def _kill(self, why: str) -> None:
         self._killed_for = self._killed_for or why
