@@ -54,6 +54,11 @@ class WorkerBackend:
             streams_per_worker,
         )
 
+    @property
+    def pids(self) -> dict[int, int]:
+        """The processes of the workers that live, by number."""
+        return {worker.number: worker.pid for worker in self._pool.workers}
+
     def check(self, ladder: Ladder) -> None:
         """See `LadderBackend.check`."""
         self._inner.check(ladder)

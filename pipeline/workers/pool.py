@@ -29,9 +29,16 @@ class Place:
     def worker(self) -> Worker:
         """Return the living worker, started if need be; takes as long as starting a process."""
         with self._lock:
-            if self._worker is None or not self._worker.alive:
+            if self.living is None:
                 self._worker = self._start(self.number)
+            assert self._worker is not None
             return self._worker
+
+    @property
+    def living(self) -> Worker | None:
+        """The worker, if it lives."""
+        worker = self._worker
+        return worker if worker is not None and worker.alive else None
 
     def close(self) -> None:
         """Let the worker go; nobody is here any more."""
@@ -47,6 +54,12 @@ class Pool:
         self._start, self._size = start, size
         self._places: dict[int, Place] = {}
         self._lock = threading.Lock()
+
+    @property
+    def workers(self) -> list[Worker]:
+        """Those that live."""
+        with self._lock:
+            return [worker for place in self._places.values() if (worker := place.living) is not None]
 
     def enter(self) -> Place:
         """Return a place with room; never blocks for long, as no process is started here."""
