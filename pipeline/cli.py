@@ -67,6 +67,9 @@ def serve(
     ] = None,
     rtmps_key: Annotated[Path | None, typer.Option(metavar="PEM", help="private key of --rtmps-cert")] = None,
     encoder: Annotated[Encoder, typer.Option(help="which backend encodes")] = Encoder.AUTO,
+    streams_per_worker: Annotated[
+        int, typer.Option(min=0, max=64, help="streams that share an encoder process; 0 encodes in the server's own")
+    ] = 4,
     check: Annotated[
         bool, typer.Option("--check", help="read the streams back and report what RFC 8216 forbids")
     ] = False,
@@ -78,10 +81,11 @@ def serve(
     import asyncio
 
     from pipeline.hls.checker import Checker
-    from pipeline.ladders.choice import choose_backend
+    from pipeline.ladders.choice import choose_backend, in_this_process
     from pipeline.rtmp.callbacks import HttpCallbacks
     from pipeline.serve import BUILT_IN_LADDER
     from pipeline.serve import serve as serve_live
+    from pipeline.workers.backend import in_workers
 
     ladder = BUILT_IN_LADDER
     if file is not None:
@@ -91,7 +95,8 @@ def serve(
     stream_keys, fresh_key = _keys(keys)
     callbacks = HttpCallbacks(on_publish=on_publish, on_publish_done=on_publish_done)
     ssl_context = _rtmps(rtmps_cert, rtmps_key)
-    backend, why = choose_backend(encoder)
+    make = in_workers(streams_per_worker) if streams_per_worker else in_this_process
+    backend, why = choose_backend(encoder, make=make)
     _say(why)
     checker = Checker(lambda violation: _say(f"check    {violation}")) if check else None
     asyncio.run(

@@ -76,6 +76,25 @@ class DroppedMark(NamedTuple):
     frame: int
 
 
+class RestartMark(NamedTuple):
+    """The first frame that came out after an encoder process had died and was replaced.
+
+    `cause` names the process and its end; `outage_s` runs from the death being noticed to this frame; `gap_s` is the
+    time between the frames shown before and after the hole, `gap_segments` the same in segments.
+    """
+
+    stream: str
+    cause: str
+    at_s: float
+    outage_s: float
+    gap_s: float
+    gap_segments: float
+
+    def __str__(self) -> str:
+        gap = f"gap {self.gap_s:.2f} s, {self.gap_segments:.2f} segments"
+        return f"{self.stream}: {self.cause}, restarted in {self.outage_s:.2f} s: {gap}"
+
+
 class Marks(Protocol):
     """Receives every mark; called from many threads, must be quick and must not raise."""
 
@@ -99,6 +118,9 @@ class Marks(Protocol):
 
     def dropped(self, mark: DroppedMark) -> None:
         """See `DroppedMark`."""
+
+    def restarted(self, mark: RestartMark) -> None:
+        """See `RestartMark`."""
 
 
 class NoMarks:
@@ -125,13 +147,16 @@ class NoMarks:
     def dropped(self, mark: DroppedMark) -> None:
         """Ignore it."""
 
+    def restarted(self, mark: RestartMark) -> None:
+        """Ignore it."""
+
 
 class RecordingMarks:
     """Marks kept in lists, in the order they came; one writer or many, as `list.append` is atomic.
 
     Attributes:
         publications: `(stream, at_s)` of every accepted publisher.
-        frames, decodes, encodes, muxes, segments, drops: one list per kind of mark.
+        frames, decodes, encodes, muxes, segments, drops, restarts: one list per kind of mark.
     """
 
     def __init__(self) -> None:
@@ -142,12 +167,14 @@ class RecordingMarks:
         self.muxes: list[MuxedMark] = []
         self.segments: list[SegmentMark] = []
         self.drops: list[DroppedMark] = []
+        self.restarts: list[RestartMark] = []
         self.arrived = self.frames.append
         self.decoded = self.decodes.append
         self.encoded = self.encodes.append
         self.muxed = self.muxes.append
         self.segment_closed = self.segments.append
         self.dropped = self.drops.append
+        self.restarted = self.restarts.append
 
     def published(self, stream: str, at_s: float) -> None:
         """Keep it."""

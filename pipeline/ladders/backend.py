@@ -78,7 +78,7 @@ class RungPacket:
 class LadderCounters:
     """What became of the frames of one session; each field has one writing thread, any may read.
 
-    At the end of a session fed = decoded + dropped + undecodable + out_of_order, unless a thread failed.
+    At the end of a session fed = decoded + dropped + undecodable + out_of_order + lost, unless a thread failed.
     """
 
     fed: int = 0
@@ -89,6 +89,8 @@ class LadderCounters:
     """Packets of which the decoder made no frame, or that a copied rung could not pass on."""
     out_of_order: int = 0
     """Frames whose pts is not after that of the frame shown before them."""
+    lost: int = 0
+    """Packets given to an encoder process that died before it had decoded them."""
     decoded: int = 0
     """Frames that left the decoder and went on to the rungs; where every rung is copied, packets passed on."""
     encoded: dict[str, int] = field(default_factory=dict)

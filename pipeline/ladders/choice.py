@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 from pipeline.ladders import LADDER_BACKENDS
@@ -20,8 +21,17 @@ class Choice(NamedTuple):
     why: str
 
 
-def choose_backend(asked: str) -> Choice:
+def in_this_process(name: str, **options: str) -> LadderBackend:
+    """Return the backend of that name itself."""
+    return LADDER_BACKENDS[name](**options)
+
+
+def choose_backend(asked: str, *, make: Callable[..., LadderBackend] = in_this_process) -> Choice:
     """Return the backend for `auto`, `x264`, `nvenc`, `nvenc-hybrid` or `ffmpeg`.
+
+    Args:
+        asked: as `--encoder` takes it.
+        make: makes the backend from its name and options; by default one that encodes in this process.
 
     Raises:
         EncoderUnavailable: it cannot run on this machine, or this version has no such backend; the text says
@@ -30,39 +40,39 @@ def choose_backend(asked: str) -> Choice:
     if asked == "auto":
         reason = _no_nvenc()
         if reason is None:
-            return Choice(LADDER_BACKENDS["nvenc"](), f"encoder {ON_GPU}, chosen by auto: NVENC and NVDEC work here")
-        return Choice(_x264(), f"encoder x264, chosen by auto: {reason}")
+            return Choice(make("nvenc"), f"encoder {ON_GPU}, chosen by auto: NVENC and NVDEC work here")
+        return Choice(_x264(make), f"encoder x264, chosen by auto: {reason}")
     if asked == "x264":
-        return Choice(_x264(), "encoder x264, as asked")
+        return Choice(_x264(make), "encoder x264, as asked")
     if asked == "nvenc":
-        return _nvenc(asked, ON_GPU, _no_nvenc())
+        return _nvenc(make, asked, ON_GPU, _no_nvenc())
     if asked == "nvenc-hybrid":
-        return _nvenc(asked, HYBRID, probe_nvenc().reason)
+        return _nvenc(make, asked, HYBRID, probe_nvenc().reason)
     if asked == "ffmpeg":
-        return _ffmpeg()
+        return _ffmpeg(make)
     raise EncoderUnavailable(f"--encoder {asked}: this version has no such backend, it has {_backends()}")
 
 
-def _x264() -> LadderBackend:
+def _x264(make: Callable[..., LadderBackend]) -> LadderBackend:
     probe = probe_x264()
     if probe.reason is not None:
         raise EncoderUnavailable(probe.reason)
-    return LADDER_BACKENDS["x264"]()
+    return make("x264")
 
 
-def _nvenc(asked: str, label: str, reason: str | None) -> Choice:
+def _nvenc(make: Callable[..., LadderBackend], asked: str, label: str, reason: str | None) -> Choice:
     if reason is not None:
         raise EncoderUnavailable(f"--encoder {asked}: {reason}")
-    return Choice(LADDER_BACKENDS[asked](), f"encoder {label}, as asked")
+    return Choice(make(asked), f"encoder {label}, as asked")
 
 
-def _ffmpeg() -> Choice:
+def _ffmpeg(make: Callable[..., LadderBackend]) -> Choice:
     probe = probe_nvenc()
     if probe.reason is None:
         why = "encoder ffmpeg, as asked: scale_cuda and h264_nvenc on the GPU"
-        return Choice(LADDER_BACKENDS["ffmpeg"](encoder="h264_nvenc"), why)
+        return Choice(make("ffmpeg", encoder="h264_nvenc"), why)
     why = f"encoder ffmpeg, as asked: libx264 on the CPU, since {probe.reason}"
-    return Choice(LADDER_BACKENDS["ffmpeg"](encoder="libx264"), why)
+    return Choice(make("ffmpeg", encoder="libx264"), why)
 
 
 def _no_nvenc() -> str | None:
