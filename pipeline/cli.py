@@ -27,6 +27,13 @@ class Encoder(StrEnum):
     FFMPEG = "ffmpeg"
 
 
+class Segments(StrEnum):
+    """What `--segments` takes."""
+
+    MPEGTS = "mpegts"
+    FMP4 = "fmp4"
+
+
 @app.command()
 def doctor(
     json: Annotated[bool, typer.Option("--json", help="print one JSON object and nothing else")] = False,
@@ -60,6 +67,7 @@ def serve(
         str | None, typer.Option(metavar="URL", help="told when an admitted publisher is gone")
     ] = None,
     encoder: Annotated[Encoder, typer.Option(help="which backend encodes")] = Encoder.AUTO,
+    segments: Annotated[Segments, typer.Option(help="container of the HLS segments")] = Segments.MPEGTS,
     check: Annotated[
         bool, typer.Option("--check", help="read the streams back and report what RFC 8216 forbids")
     ] = False,
@@ -95,6 +103,7 @@ def serve(
             host=host,
             rtmp_port=rtmp_port,
             http_port=http_port,
+            segments=segments,
             checker=checker,
             ready=lambda pipeline: _announce(pipeline, host, fresh_key),
         )

@@ -11,6 +11,7 @@ from typing import Self
 
 from pipeline.broadcast import GRACE_S, Broadcasts
 from pipeline.hls.checker import Checker
+from pipeline.hls.containers import CONTAINERS, MPEGTS
 from pipeline.hls.store import Store
 from pipeline.ladders.backend import LadderBackend
 from pipeline.marks import Marks
@@ -59,10 +60,16 @@ class LivePipeline:
         http_port: int = 0,
         marks: Marks | None = None,
         grace_s: float = GRACE_S,
+        segments: str = MPEGTS.name,
     ) -> None:
-        """Prepare; entering the context opens both ports (0 lets the system choose)."""
+        """Prepare; entering the context opens both ports (0 lets the system choose).
+
+        `segments` names the container; ScenarioError or EncoderUnavailable says what of the ladder cannot be.
+        """
         backend.check(ladder)
-        self.store = Store()
+        container = CONTAINERS[segments]
+        container.check(ladder)
+        self.store = Store(container=container)
         self.broadcasts = Broadcasts(self.store, ladder=ladder, backend=backend, marks=marks, grace_s=grace_s)
         self.callbacks = callbacks if callbacks is not None else HttpCallbacks()
         self.rtmp = RtmpServer(
@@ -107,6 +114,7 @@ async def serve(
     host: str = "127.0.0.1",
     rtmp_port: int = 1935,
     http_port: int = 8080,
+    segments: str = MPEGTS.name,
     checker: Checker | None = None,
     ready: Callable[[LivePipeline], None] = lambda _: None,
 ) -> None:
@@ -120,12 +128,14 @@ async def serve(
         host: address of both ports; loopback unless the user asks for more.
         rtmp_port: port of the ingest; 0 lets the system choose.
         http_port: port of the origin; 0 lets the system choose.
+        segments: container of the segments, a key of `CONTAINERS`.
         checker: reads every stream like one more viewer, if given.
         ready: called once both ports are open.
 
     Raises:
         NotReady: a port cannot be opened.
         EncoderUnavailable: the backend cannot encode the ladder.
+        ScenarioError: the container cannot carry it.
     """
     stopped = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -137,6 +147,7 @@ async def serve(
         host=host,
         rtmp_port=rtmp_port,
         http_port=http_port,
+        segments=segments,
     ) as pipeline:
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, stopped.set)
