@@ -85,8 +85,8 @@ def _fmp4_facts(data: bytes, init: bytes) -> SegmentFacts:
 
 def _media_facts(data: bytes, container_format: str, spans: dict[int, Span]) -> SegmentFacts:
     try:
-        with av.open(io.BytesIO(data), format=container_format) as container:
-            if not container.streams.video:
+        with av.open(io.BytesIO(data), format=container_format, metadata_errors="replace") as container:
+            if not container.streams.video or container.streams.video[0].codec_context is None:
                 return SegmentFacts(spans=spans)
             packets = [packet for packet in container.demux(video=0) if packet.size and packet.pts is not None]
     except av.error.FFmpegError:  # unreadable is a finding, not an error: `first_pts` stays None

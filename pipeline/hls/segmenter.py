@@ -144,6 +144,7 @@ class RungSegmenter:
             self._muxer.close()
             self._discontinuity = True
             while self._audio and self._audio[0].pts < packet.pts:
+                self._format = self._audio[0].format  # more of it comes, perhaps only after this frame
                 self._drop_audio()
             self._open(packet)
             self._wall.restart()

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from fractions import Fraction
 from functools import cache
 
 import av
 from clips import _pictures
 
+from pipeline.hls.codec_parameters import AacFormat
 from pipeline.hls.containers import Container
 from pipeline.hls.segmenter import AudioUnit, RungSegmenter
-from pipeline.hls.store import RungStore, Segment
+from pipeline.hls.store import RungStore
 from pipeline.ladders.backend import TICKS_PER_S, RungPacket
 from pipeline.marks import NoMarks
 from scenarios.ladder import Rung
@@ -20,6 +22,8 @@ FRAME = TICKS_PER_S // FPS
 GOP = 15
 START = TICKS_PER_S
 """Where these streams begin: decode times before the first picture's must not be negative."""
+ASC = b"\x12\x10"
+"""AAC-LC, 44100 Hz, stereo."""
 OPTIONS = {
     "h264": ("libx264", {"preset": "ultrafast", "g": str(GOP), "keyint_min": str(GOP), "sc_threshold": "0"}),
     "hevc": ("libx265", {"preset": "ultrafast"}),
@@ -64,15 +68,30 @@ def coded(
     )
 
 
-def segmented(
-    packets: tuple[RungPacket, ...], container: Container, *, codec: str = "h264", audio: tuple[AudioUnit, ...] = ()
-) -> tuple[Segment, ...]:
-    """Return the segments of these frames, with audio interleaved as it would arrive."""
-    store = RungStore(rung(codec), segment_s=1.0, listed=100, container=container)
+def made_of(
+    packets: Iterable[RungPacket],
+    container: Container,
+    *,
+    codec: str = "h264",
+    audio: Iterable[AudioUnit] = (),
+    store: RungStore | None = None,
+) -> RungStore:
+    """Return the store that one publisher's frames were segmented into, audio interleaved as it would arrive."""
+    store = store or RungStore(rung(codec), segment_s=1.0, listed=100, container=container)
     segmenter = RungSegmenter(store, stream="test", segment_s=1.0, unix_offset_s=0.0, marks=NoMarks())
     for item in sorted([*packets, *audio], key=lambda item: item.dts if isinstance(item, RungPacket) else item.pts):
-        segmenter.video(item) if isinstance(item, RungPacket) else segmenter.audio(item)
+        if isinstance(item, RungPacket):
+            segmenter.video(item)
+        else:
+            segmenter.audio(item)
     segmenter.close()
-    assert store.window.codecs
-    segmented.codecs = store.window.codecs
-    return store.window.kept
+    return store
+
+
+def sound(seconds: float = 3.0, *, every: int = 1) -> list[AudioUnit]:
+    """Return silent AAC beside `coded`, at the whole milliseconds of FLV; `every` leaves out all but each nth."""
+    aac = AacFormat.from_config(ASC)
+    silence = bytes.fromhex("21100460 8c1c".replace(" ", ""))
+    count = round(seconds * aac.sample_rate_hz / 1024)
+    times_ms = [round(1000 * START / TICKS_PER_S + 1000 * 1024 * n / aac.sample_rate_hz) for n in range(count)]
+    return [AudioUnit(90 * time_ms, aac.adts(silence), aac) for time_ms in times_ms[::every]]
