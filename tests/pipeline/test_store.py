@@ -7,11 +7,19 @@ import re
 from itertools import pairwise
 
 import pytest
+from checked import names
 from clips import ladder
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 from segments import parse
 
+from pipeline.hls.checker import broken, check_playlist
+from pipeline.hls.containers import FMP4
+from pipeline.hls.live_rules import CHANGE_RULES, Change
+from pipeline.hls.parser import ListedSegment, MediaPlaylist, Playlist
 from pipeline.hls.playlist import media_playlist, multivariant_playlist
-from pipeline.hls.store import LISTED_SEGMENTS, RungStore, Store, StreamStore, Window
+from pipeline.hls.store import LISTED_SEGMENTS, RungStore, Segment, Store, StreamStore, Window
 
 TWO_RUNGS = ladder((320, 180, 30), (160, 90, 15))
 
@@ -99,3 +107,96 @@ def test_a_stream_of_another_ladder_is_a_mistake():
     store.stream("one", TWO_RUNGS)
     with pytest.raises(ValueError, match="another ladder"):
         store.stream("one", ladder((320, 180, 30)))
+
+
+class StoreMachine(RuleBasedStateMachine):
+    """Any order of segments, interruptions and ends, read back after each step as a player would."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.store = RungStore(TWO_RUNGS.rungs[0], segment_s=2.0, listed=LISTED_SEGMENTS, container=FMP4)
+        self.published: list[Segment] = []
+        self.readings: list[MediaPlaylist] = []
+        self.ended = False
+
+    @rule(duration_s=st.floats(0.04, 4.0), init=st.sampled_from([b"a", b"b"]), jumped=st.booleans())
+    def publish(self, duration_s, init, jumped):
+        number = len(self.published)
+        segment = self.store.append(
+            b"%d" % number,
+            duration_s=duration_s,
+            unix_s=4.0 * number,
+            codecs=("avc1.42c01f",),
+            discontinuity=jumped,
+            init=init,
+        )
+        self.published.append(segment)
+        self.ended = False
+
+    @precondition(lambda self: self.published)
+    @rule()
+    def interrupt(self):
+        self.store.interrupt()
+
+    @precondition(lambda self: self.published)
+    @rule()
+    def end(self):
+        self.store.end()
+        self.ended = True
+
+    def fetchable(self, segment: ListedSegment) -> bool:
+        """Whether what the playlist said of a segment is what its URIs bring now."""
+        found = self.store.window.find(int(segment.uri.removesuffix(".m4s")))
+        init = self.store.window.find_init(int(segment.map_uri.removeprefix("init-").removesuffix(".mp4")))
+        return (found.data, init) == (b"%d" % segment.sequence, self.published[segment.sequence].init)
+
+    @precondition(lambda self: self.published)
+    @invariant()
+    def reads_back(self):
+        text = media_playlist(self.store.window)
+        assert check_playlist("index.m3u8", text.encode()) == []
+        reading = MediaPlaylist.of(Playlist.read("index.m3u8", text.encode()), 0.0)
+        self.check_what_is_listed(reading)
+        if self.readings:
+            found = broken(CHANGE_RULES, Change(self.readings[-1], reading), "index.m3u8")
+            assert names(found) <= {"target-stays", "window", "end-is-final"}, "what the encoder and publisher decide"
+        self.readings.append(reading)
+        for former in self.readings:
+            if reading.end_sequence - former.end_sequence <= LISTED_SEGMENTS + 1:
+                assert all(self.fetchable(segment) for segment in former.segments)
+
+    def check_what_is_listed(self, reading: MediaPlaylist) -> None:
+        listed = self.published[-LISTED_SEGMENTS:]
+        left = self.published[: reading.media_sequence]
+        assert (reading.end_sequence, len(reading.segments)) == (len(self.published), len(listed))
+        assert reading.ended == self.ended
+        assert reading.discontinuity_sequence == sum(segment.discontinuity for segment in left)
+        assert [each.discontinuity for each in reading.segments] == [each.discontinuity for each in listed]
+
+
+TestStoreMachine = StoreMachine.TestCase
+TestStoreMachine.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
+
+
+def test_a_segment_after_an_interruption_is_a_discontinuity_but_the_first_of_all_is_not():
+    store = RungStore(TWO_RUNGS.rungs[0], segment_s=2.0, listed=LISTED_SEGMENTS)
+    store.interrupt()
+    made = []
+    for step in ("first", "second", "interrupted", "fourth", "after the end"):
+        if step == "interrupted":
+            store.interrupt()
+        if step == "after the end":
+            store.end()
+        made.append(store.append(b"x", duration_s=2.0, unix_s=0.0, codecs=("avc1.42c01f",)))
+    assert [segment.discontinuity for segment in made] == [False, False, True, False, True]
+
+
+def test_the_map_stands_at_the_first_segment_and_wherever_it_changes():
+    store = RungStore(TWO_RUNGS.rungs[0], segment_s=2.0, listed=4, container=FMP4)
+    for init in (b"a", b"a", b"b", b"b", b"a", b"c"):
+        store.append(b"x", duration_s=2.0, unix_s=0.0, codecs=("avc1.42c01f",), init=init)
+    lines = media_playlist(store.window).splitlines()
+    assert "#EXT-X-VERSION:7" in lines
+    shown = [line for line in lines if line.startswith("#EXT-X-MAP") or not line.startswith("#")]
+    maps = [f'#EXT-X-MAP:URI="init-{number}.mp4"' for number in range(3)]
+    assert shown == [maps[1], "2.m4s", "3.m4s", maps[0], "4.m4s", maps[2], "5.m4s"]
