@@ -48,9 +48,10 @@ class RungPacket:
 
     Attributes:
         rung: name of the rung.
-        pts, dts: in ticks of 1/90,000 s, on the source's timeline; dts rises strictly.
+        pts, dts: in ticks of 1/90,000 s, on the source's timeline; dts rises strictly, and 0 <= dts <= pts.
         data: the frame as Annex B; every keyframe is an IDR preceded by its SPS and PPS.
-        is_keyframe: whether it starts a segment; all rungs start theirs at the same source frames.
+        is_keyframe: whether it starts a segment; all rungs start theirs at the same source frames. An IDR picture
+            that starts none has this unset.
         frame_index: `SourcePacket.index` of the frame it was made from.
         arrival_s: arrival of that source frame.
         epoch: epoch of that source frame.

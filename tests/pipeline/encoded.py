@@ -91,7 +91,7 @@ def made_of(
 def sound(seconds: float = 3.0, *, every: int = 1) -> list[AudioUnit]:
     """Return silent AAC beside `coded`, at the whole milliseconds of FLV; `every` leaves out all but each nth."""
     aac = AacFormat.from_config(ASC)
-    silence = bytes.fromhex("21100460 8c1c".replace(" ", ""))
+    silence = bytes.fromhex("210049900219002380")
     count = round(seconds * aac.sample_rate_hz / 1024)
     times_ms = [round(1000 * START / TICKS_PER_S + 1000 * 1024 * n / aac.sample_rate_hz) for n in range(count)]
     return [AudioUnit(90 * time_ms, aac.adts(silence), aac) for time_ms in times_ms[::every]]

@@ -289,3 +289,20 @@ def test_a_ladder_that_the_backend_cannot_encode_is_refused_before_a_port_opens(
     hevc = rungs.model_copy(update={"rungs": (rungs.rungs[0].model_copy(update={"codec": "hevc"}),)})
     with pytest.raises(EncoderUnavailable, match="hevc"):
         LivePipeline(ladder=hevc, keys=keys, backend=X264Backend())
+
+
+def test_a_codec_that_the_container_may_not_carry_is_refused_before_a_port_opens():
+    class AnyCodec(X264Backend):
+        def check(self, ladder):
+            pass
+
+    keys, _ = StreamKeys.generate(KEY_NAME)
+    rungs = ladder((320, 180, 30))
+    hevc = rungs.model_copy(update={"rungs": (rungs.rungs[0].model_copy(update={"codec": "hevc"}),)})
+    with pytest.raises(ScenarioError, match="HEVC is not carried in MPEG-TS.*use --segments fmp4"):
+        LivePipeline(ladder=hevc, keys=keys, backend=AnyCodec())
+    LivePipeline(ladder=hevc, keys=keys, backend=AnyCodec(), segments="fmp4")
+
+
+def test_a_container_that_nobody_knows_is_a_wrong_flag():
+    assert invoke("--segments", "webm").exit_code == 2

@@ -148,7 +148,10 @@ class StoreMachine(RuleBasedStateMachine):
         """Whether what the playlist said of a segment is what its URIs bring now."""
         found = self.store.window.find(int(segment.uri.removesuffix(".m4s")))
         init = self.store.window.find_init(int(segment.map_uri.removeprefix("init-").removesuffix(".mp4")))
-        return (found.data, init) == (b"%d" % segment.sequence, self.published[segment.sequence].init)
+        return found is not None and (found.data, init) == (
+            b"%d" % segment.sequence,
+            self.published[segment.sequence].init,
+        )
 
     @precondition(lambda self: self.published)
     @invariant()
