@@ -94,7 +94,7 @@ class Fmp4Muxer:
             return self._container.add_stream_from_template(parsed.streams[0], opaque=True)
 
     def _add_audio(self, audio: AacFormat) -> av.AudioStream:
-        stream = self._like(audio.adts(b""), "aac")
+        stream = self._like(audio.adts(b""), "aac")  # names the codec; the rest is known better here
         stream.codec_context.extradata = audio.config
         stream.codec_context.sample_rate = audio.sample_rate_hz
         stream.time_base = Fraction(1, audio.sample_rate_hz)

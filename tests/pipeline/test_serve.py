@@ -299,7 +299,7 @@ def test_a_codec_that_the_container_may_not_carry_is_refused_before_a_port_opens
     keys, _ = StreamKeys.generate(KEY_NAME)
     rungs = ladder((320, 180, 30))
     hevc = rungs.model_copy(update={"rungs": (rungs.rungs[0].model_copy(update={"codec": "hevc"}),)})
-    with pytest.raises(ScenarioError, match="HEVC is not carried in MPEG-TS.*use --segments fmp4"):
+    with pytest.raises(ScenarioError, match=r"HEVC is not carried in MPEG-TS.*use --segments fmp4"):
         LivePipeline(ladder=hevc, keys=keys, backend=AnyCodec())
     LivePipeline(ladder=hevc, keys=keys, backend=AnyCodec(), segments="fmp4")
 
