@@ -30,6 +30,13 @@ class Encoder(StrEnum):
     FFMPEG = "ffmpeg"
 
 
+class Segments(StrEnum):
+    """What `--segments` takes."""
+
+    MPEGTS = "mpegts"
+    FMP4 = "fmp4"
+
+
 @app.command()
 def doctor(
     json: Annotated[bool, typer.Option("--json", help="print one JSON object and nothing else")] = False,
@@ -70,6 +77,7 @@ def serve(
     streams_per_worker: Annotated[
         int, typer.Option(min=0, max=64, help="streams that share an encoder process; 0 encodes in the server's own")
     ] = 4,
+    segments: Annotated[Segments, typer.Option(help="container of the HLS segments")] = Segments.MPEGTS,
     check: Annotated[
         bool, typer.Option("--check", help="read the streams back and report what RFC 8216 forbids")
     ] = False,
@@ -109,6 +117,7 @@ def serve(
             rtmp_port=rtmp_port,
             http_port=http_port,
             ssl_context=ssl_context,
+            segments=segments,
             checker=checker,
             ready=lambda pipeline: _announce(pipeline, host, fresh_key, is_rtmps=ssl_context is not None),
         )

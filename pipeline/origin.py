@@ -16,8 +16,10 @@ from pipeline.hls.store import RungStore, Store, StreamStore
 from scenarios.errors import NotReady
 
 PLAYLIST_TYPE = "application/vnd.apple.mpegurl"
-SEGMENT_TYPE = "video/mp2t"
-SEGMENT_MAX_AGE_S = 3600
+INIT_TYPE = "video/mp4"
+SEGMENT_MAX_AGE_S = 60
+"""How long a segment may be cached: longer than any playlist lists it, and no longer, because its name is not unique
+for ever: numbers begin anew when the server restarts, and a cache must not answer with the former broadcast."""
 SEND_BYTES = 128 * 1024
 """A segment is written in pieces of this size: what a slow reader can make us hold."""
 SEND_DEADLINE_S = 30.0
@@ -30,8 +32,8 @@ _STORE = web.AppKey("store", Store)
 def origin_app(store: Store) -> web.Application:
     """Return the application that serves the store.
 
-    `/{stream}/index.m3u8`, `/{stream}/{rung}/index.m3u8`, `/{stream}/{rung}/{sequence}.ts` and `/healthz`;
-    all else is 404, also a playlist that has no segment yet.
+    `/{stream}/index.m3u8`, `/{stream}/{rung}/index.m3u8`, `/{stream}/{rung}/{sequence}.ts` or `.m4s`,
+    `/{stream}/{rung}/init-{number}.mp4` and `/healthz`; all else is 404, also a playlist that has no segment yet.
     """
     app = web.Application()
     app[_STORE] = store
@@ -41,7 +43,8 @@ def origin_app(store: Store) -> web.Application:
             web.get("/healthz", _health),
             web.get("/{stream}/index.m3u8", _multivariant),
             web.get("/{stream}/{rung}/index.m3u8", _media),
-            web.get(r"/{stream}/{rung}/{sequence:\d{1,12}}.ts", _segment),
+            web.get(r"/{stream}/{rung}/{sequence:\d{1,12}}{suffix:\.ts|\.m4s}", _segment),
+            web.get(r"/{stream}/{rung}/init-{number:\d{1,12}}.mp4", _init),
         ]
     )
     return app
@@ -88,18 +91,30 @@ async def _media(request: web.Request) -> web.Response:
 
 
 async def _segment(request: web.Request) -> web.StreamResponse:
-    segment = _rung(request).window.find(int(request.match_info["sequence"]))
-    if segment is None:
+    window = _rung(request).window
+    segment = window.find(int(request.match_info["sequence"]))
+    if segment is None or request.match_info["suffix"] != window.container.suffix:
         raise web.HTTPNotFound(text="no such segment, or no longer\n")
+    return await _media_file(request, segment.data, window.container.content_type)
+
+
+async def _init(request: web.Request) -> web.StreamResponse:
+    init = _rung(request).window.find_init(int(request.match_info["number"]))
+    if init is None:
+        raise web.HTTPNotFound(text="no such init segment, or no longer\n")
+    return await _media_file(request, init.data, INIT_TYPE)
+
+
+async def _media_file(request: web.Request, data: bytes, content_type: str) -> web.StreamResponse:
     headers = {
-        "Content-Type": SEGMENT_TYPE,
-        "Content-Length": str(len(segment.data)),
-        "Cache-Control": f"public, max-age={SEGMENT_MAX_AGE_S}, immutable",
+        "Content-Type": content_type,
+        "Content-Length": str(len(data)),
+        "Cache-Control": f"public, max-age={SEGMENT_MAX_AGE_S}",
     }
     response = web.StreamResponse(headers=headers)
     try:
         async with asyncio.timeout(SEND_DEADLINE_S):
-            await _send(request, response, segment.data)
+            await _send(request, response, data)
     except TimeoutError:  # the rest can no longer be told apart from the body: only hanging up is left
         if request.transport is not None:
             request.transport.abort()

@@ -12,6 +12,7 @@ from typing import Self
 
 from pipeline.broadcast import GRACE_S, Broadcasts
 from pipeline.hls.checker import Checker
+from pipeline.hls.containers import CONTAINERS, MPEGTS
 from pipeline.hls.store import Store
 from pipeline.ladders.backend import LadderBackend
 from pipeline.marks import Marks
@@ -63,10 +64,16 @@ class LivePipeline:
         grace_s: float = GRACE_S,
         deadlines: Deadlines | None = None,
         ssl_context: ssl.SSLContext | None = None,
+        segments: str = MPEGTS.name,
     ) -> None:
-        """Prepare; entering the context opens both ports (0 lets the system choose)."""
+        """Prepare; entering the context opens both ports (0 lets the system choose).
+
+        `segments` names the container; ScenarioError or EncoderUnavailable says what of the ladder cannot be.
+        """
         backend.check(ladder)
-        self.store = Store()
+        container = CONTAINERS[segments]
+        container.check(ladder)
+        self.store = Store(container=container)
         self.broadcasts = Broadcasts(self.store, ladder=ladder, backend=backend, marks=marks, grace_s=grace_s)
         self.callbacks = callbacks if callbacks is not None else HttpCallbacks()
         self.rtmp = RtmpServer(
@@ -114,6 +121,7 @@ async def serve(
     rtmp_port: int = 1935,
     http_port: int = 8080,
     ssl_context: ssl.SSLContext | None = None,
+    segments: str = MPEGTS.name,
     checker: Checker | None = None,
     ready: Callable[[LivePipeline], None] = lambda _: None,
 ) -> None:
@@ -128,12 +136,14 @@ async def serve(
         rtmp_port: port of the ingest; 0 lets the system choose.
         http_port: port of the origin; 0 lets the system choose.
         ssl_context: makes the ingest RTMPS.
+        segments: container of the segments, a key of `CONTAINERS`.
         checker: reads every stream like one more viewer, if given.
         ready: called once both ports are open.
 
     Raises:
         NotReady: a port cannot be opened.
         EncoderUnavailable: the backend cannot encode the ladder.
+        ScenarioError: the container cannot carry it.
     """
     stopped = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -146,6 +156,7 @@ async def serve(
         rtmp_port=rtmp_port,
         http_port=http_port,
         ssl_context=ssl_context,
+        segments=segments,
     ) as pipeline:
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, stopped.set)

@@ -131,31 +131,42 @@ class StreamChecker:
         return violations
 
     async def _receive(self, segment: ListedSegment, url: str) -> list[Violation]:
-        """Fetch one new segment and judge it beside the one before and the other rungs."""
+        """Fetch one new segment and its init, and judge it beside the one before and the other rungs."""
         rung = self._rungs[url]
         rung.next_sequence = segment.sequence + 1
+        init: bytes | None = None
+        if segment.map_uri is not None:
+            found = await self._fetch(urljoin(url, segment.map_uri))
+            if found.refusal:
+                rung.former = None
+                lost = Received(uri=segment.map_uri, line=segment.map_line, refusal=found.refusal, aligned={})
+                return broken(SEGMENT_RULES, lost, url)
+            init = found.body
         answer = await self._fetch(urljoin(url, segment.uri))
-        facts = None if answer.refusal else await asyncio.to_thread(segment_facts, answer.body)
+        facts = None if answer.refusal else await asyncio.to_thread(segment_facts, answer.body, init)
         self.segments += facts is not None
-        follows = rung.former is not None and rung.former[0].sequence == segment.sequence - 1
-        received = Received(
+        received = self._beside_others(segment, url, answer.refusal, facts)
+        rung.former = (segment, facts) if facts is not None else None
+        if facts is not None and facts.first_pts is not None:
+            rung.first_pts[segment.sequence] = facts.first_pts
+            rung.first_pts.pop(segment.sequence - COMPARED_SEGMENTS, None)
+        return broken(SEGMENT_RULES, received, url)
+
+    def _beside_others(self, segment: ListedSegment, url: str, refusal: str, facts: SegmentFacts | None) -> Received:
+        former = self._rungs[url].former
+        return Received(
             uri=segment.uri,
             line=segment.line,
-            refusal=answer.refusal,
+            refusal=refusal,
             segment=segment,
             facts=facts,
-            before=rung.former if follows else None,
+            before=former if former is not None and former[0].sequence == segment.sequence - 1 else None,
             aligned={
                 other: known.first_pts[segment.sequence]
                 for other, known in self._rungs.items()
                 if other != url and segment.sequence in known.first_pts
             },
         )
-        rung.former = (segment, facts) if facts is not None else None
-        if facts is not None and facts.first_pts is not None:
-            rung.first_pts[segment.sequence] = facts.first_pts
-            rung.first_pts.pop(segment.sequence - COMPARED_SEGMENTS, None)
-        return broken(SEGMENT_RULES, received, url)
 
 
 class Checker:

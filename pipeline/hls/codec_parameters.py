@@ -35,6 +35,8 @@ class AacFormat:
     object_type: int
     rate_index: int
     channels: int
+    config: bytes
+    """The AudioSpecificConfig itself, as fMP4 carries it."""
 
     @classmethod
     def from_config(cls, config: bytes) -> AacFormat:
@@ -54,7 +56,7 @@ class AacFormat:
             raise UnsupportedMedia("AAC with a sample rate of its own; send 44100 or 48000 Hz")
         if not 1 <= channels <= 7:
             raise UnsupportedMedia("AAC with a channel layout of its own; send mono or stereo")
-        return cls(object_type, rate_index, channels)
+        return cls(object_type, rate_index, channels, config)
 
     @property
     def sample_rate_hz(self) -> int:

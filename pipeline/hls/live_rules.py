@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from pipeline.hls.parser import ListedSegment, MediaPlaylist
 from pipeline.hls.rules import Finding, Rule
-from pipeline.hls.segment_facts import SegmentFacts, pts_step_s
+from pipeline.hls.segment_facts import Part, SegmentFacts, pts_step_s
 
 MAX_SILENCE_TARGETS = 1.5
 """A live playlist gains a segment within so many target durations (RFC 8216, 6.2.1)."""
@@ -87,8 +87,8 @@ def _segments_stay(change: Change) -> Iterator[Finding]:
             continue
         if segment.uri != was.uri and (segment.uri in old_uris or was.uri in new_uris):
             continue  # moved, not changed: the rule above says so
-        old = (was.uri, was.duration_s, was.unix_s, was.discontinuity)
-        new = (segment.uri, segment.duration_s, segment.unix_s, segment.discontinuity)
+        old = (was.uri, was.map_uri, was.duration_s, was.unix_s, was.discontinuity)
+        new = (segment.uri, segment.map_uri, segment.duration_s, segment.unix_s, segment.discontinuity)
         if old != new:
             yield segment.line, f"segment {segment.sequence} was {old} and is now {new}"
 
@@ -145,16 +145,51 @@ def _fetchable(received: Received) -> Iterator[Finding]:
         yield received.line, f"{received.uri} is listed and cannot be fetched: {received.refusal}"
 
 
+def _faults(received: Received, part: Part) -> Iterator[Finding]:
+    for fault in received.facts.faults if received.facts is not None else ():
+        if fault.part == part:
+            yield received.line, f"{received.uri} {fault.message}"
+
+
 def _tables(received: Received) -> Iterator[Finding]:
-    """A segment starts with a PAT and its PMT; a SHOULD."""
-    if received.facts is not None and not received.facts.starts_with_tables:
-        yield received.line, f"{received.uri} does not start with a PAT and its PMT"
+    """A segment of MPEG-TS starts with a PAT and its PMT; a SHOULD."""
+    return _faults(received, "tables")
+
+
+def _mapped(received: Received) -> Iterator[Finding]:
+    """A segment of fMP4 has an #EXT-X-MAP applied to it."""
+    return _faults(received, "map")
+
+
+def _init(received: Received) -> Iterator[Finding]:
+    """An init segment is a ftyp and a moov without samples, which says by its mvex that fragments follow."""
+    for line, message in _faults(received, "init"):
+        yield line, f"the init segment of {message}"
+
+
+def _fragment(received: Received) -> Iterator[Finding]:
+    """A segment of fMP4 is moof boxes with their mdat, of known tracks, each with its decode time."""
+    return _faults(received, "fragment")
+
+
+def _decode_times(received: Received) -> Iterator[Finding]:
+    """No track of fMP4 goes back in decode time; ours, as the RFC asks it of time stamps in general."""
+    segment, facts, before = received.segment, received.facts, received.before
+    if segment is None or facts is None or before is None or segment.discontinuity:
+        return
+    for number, span in facts.spans.items():
+        former = before[1].spans.get(number)
+        if former is not None and span.start_s < former.end_s - STEP_TOLERANCE_S:
+            yield (
+                received.line,
+                f"{received.uri} has track {number} begin {former.end_s - span.start_s:.3f} s too early",
+            )
 
 
 def _idr(received: Received) -> Iterator[Finding]:
     """A segment starts with an IDR picture, as #EXT-X-INDEPENDENT-SEGMENTS promises."""
     facts = received.facts
-    if facts is not None and facts.starts_with_tables and not facts.starts_with_idr:
+    if facts is not None and not facts.faults and not facts.starts_with_idr:
         what = "holds no video that can be read" if facts.first_pts is None else "does not start with an IDR picture"
         yield received.line, f"{received.uri} {what}"
 
@@ -208,8 +243,12 @@ CHANGE_RULES: tuple[Rule[Change], ...] = (
 SEGMENT_RULES: tuple[Rule[Received], ...] = (
     Rule("fetchable", "6.2.1", _fetchable, "publish before listing, and keep what was listed"),
     Rule("tables", "3.2", _tables, "write both tables at the start of each segment"),
+    Rule("mapped", "3.3", _mapped, "write #EXT-X-MAP with the URI of its init segment"),
+    Rule("init", "3.3", _init, "write it as a CMAF header"),
+    Rule("fragment", "3.3", _fragment, "write it as a CMAF segment"),
     Rule("idr", "4.3.5.1", _idr, "force a keyframe at each boundary"),
     Rule("duration", "4.3.2.1", _duration, "measure it on the frames"),
     Rule("continues", "4.3.2.3", _continues, "write #EXT-X-DISCONTINUITY before it"),
+    Rule("decode-times", "4.3.2.3", _decode_times, "let tfdt go on from segment to segment"),
     Rule("aligned", "6.2.4", _aligned, "decide keyframes once for all rungs"),
 )

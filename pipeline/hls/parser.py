@@ -97,7 +97,12 @@ class Playlist:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ListedSegment:
-    """A segment as its playlist describes it; `unix_s` is its date, if it has one."""
+    """A segment as its playlist describes it.
+
+    Attributes:
+        unix_s: its date, if it has one.
+        map_uri: the `EXT-X-MAP` that applies to it, and `map_line` its line; None and 0 without one.
+    """
 
     sequence: int
     uri: str
@@ -105,6 +110,8 @@ class ListedSegment:
     duration_s: float
     unix_s: float | None
     discontinuity: bool
+    map_uri: str | None = None
+    map_line: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -133,7 +140,7 @@ class MediaPlaylist:
             target_duration_s=playlist.number("EXT-X-TARGETDURATION", 0),
             media_sequence=first,
             discontinuity_sequence=playlist.number("EXT-X-DISCONTINUITY-SEQUENCE", 0),
-            segments=tuple(_segment(entry, first + at) for at, entry in enumerate(playlist.entries)),
+            segments=tuple(_segment(playlist, entry, first + at) for at, entry in enumerate(playlist.entries)),
             ended=bool(playlist.all("EXT-X-ENDLIST")),
         )
 
@@ -143,11 +150,12 @@ class MediaPlaylist:
         return self.media_sequence + len(self.segments)
 
 
-def _segment(entry: Entry, sequence: int) -> ListedSegment:
+def _segment(playlist: Playlist, entry: Entry, sequence: int) -> ListedSegment:
     duration_s = extinf_s(entry)
     if duration_s is None:
         raise ValueError(f"line {entry.line}: a segment without a duration")
     dates = entry.values("EXT-X-PROGRAM-DATE-TIME")
+    maps = [tag for tag in playlist.all("EXT-X-MAP") if tag.line < entry.line]
     return ListedSegment(
         sequence=sequence,
         uri=entry.uri,
@@ -155,7 +163,15 @@ def _segment(entry: Entry, sequence: int) -> ListedSegment:
         duration_s=duration_s,
         unix_s=date_unix_s(dates[0]) if dates else None,
         discontinuity=bool(entry.values("EXT-X-DISCONTINUITY")),
+        map_uri=map_uri(maps[-1]) if maps else None,
+        map_line=maps[-1].line if maps else 0,
     )
+
+
+def map_uri(tag: Tag) -> str | None:
+    """Return the URI of an EXT-X-MAP; None if its attributes are malformed or it has none in quotes."""
+    quoted = (attribute_list(tag.value) or {}).get("URI", "")
+    return quoted[1:-1] if len(quoted) > 2 and quoted.startswith('"') else None
 
 
 def extinf_s(entry: Entry) -> float | None:

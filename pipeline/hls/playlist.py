@@ -9,7 +9,7 @@ from pipeline.hls.store import RungStore, StreamStore, Window
 
 
 def media_playlist(window: Window) -> str:
-    """Return the media playlist of one rung; its segments are `{sequence}.ts` beside it.
+    """Return the media playlist of one rung; its segments and their init segments lie beside it.
 
     Raises:
         ValueError: the window lists nothing; an empty playlist would be an answer no player can use.
@@ -18,18 +18,22 @@ def media_playlist(window: Window) -> str:
         raise ValueError("a media playlist needs a segment")
     lines = [
         "#EXTM3U",
-        "#EXT-X-VERSION:3",
+        f"#EXT-X-VERSION:{window.container.playlist_version}",
         "#EXT-X-INDEPENDENT-SEGMENTS",
         f"#EXT-X-TARGETDURATION:{window.target_duration_s}",
         f"#EXT-X-MEDIA-SEQUENCE:{window.listed[0].sequence}",
         f"#EXT-X-DISCONTINUITY-SEQUENCE:{window.discontinuity_sequence}",
     ]
+    init = None
     for segment in window.listed:
         if segment.discontinuity:
             lines.append("#EXT-X-DISCONTINUITY")
+        if segment.init is not None and segment.init != init:
+            init = segment.init
+            lines.append(f'#EXT-X-MAP:URI="{init.name}"')
         lines.append(f"#EXT-X-PROGRAM-DATE-TIME:{_iso(segment.unix_s)}")
         lines.append(f"#EXTINF:{segment.duration_s:.5f},")
-        lines.append(f"{segment.sequence}.ts")
+        lines.append(f"{segment.sequence}{window.container.suffix}")
     if window.ended:
         lines.append("#EXT-X-ENDLIST")
     return "\n".join(lines) + "\n"

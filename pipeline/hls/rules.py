@@ -13,7 +13,16 @@ from math import floor
 from typing import Generic, TypeVar
 from urllib.parse import urlsplit
 
-from pipeline.hls.parser import BYTE_ORDER_MARK, INTEGER, Entry, Playlist, attribute_list, date_unix_s, extinf_s
+from pipeline.hls.parser import (
+    BYTE_ORDER_MARK,
+    INTEGER,
+    Entry,
+    Playlist,
+    attribute_list,
+    date_unix_s,
+    extinf_s,
+    map_uri,
+)
 
 Finding = tuple[int, str]
 """The 1-based line of the playlist and what is wrong there."""
@@ -22,8 +31,15 @@ Judged = TypeVar("Judged")
 MEDIA_TAGS = ("EXTINF", "EXT-X-TARGETDURATION", "EXT-X-MEDIA-SEQUENCE", "EXT-X-DISCONTINUITY-SEQUENCE", "EXT-X-ENDLIST")
 ONCE = ("EXT-X-VERSION", "EXT-X-INDEPENDENT-SEGMENTS", *MEDIA_TAGS[1:])
 VERSION_OF_TAG = {"EXT-X-BYTERANGE": 4, "EXT-X-I-FRAMES-ONLY": 4, "EXT-X-MAP": 6}
+"""What RFC 8216, 7, asks; beside #EXT-X-I-FRAMES-ONLY, version 5 allows #EXT-X-MAP."""
 URI = re.compile(r"(?:[A-Za-z0-9._~:/?#\[\]@!$&'()*+,;=-]|%[0-9A-Fa-f]{2})+")
-CODEC = r"(?:avc1\.[0-9A-Fa-f]{6}|mp4a\.40\.\d{1,2}|(?!avc1|mp4a)[a-z0-9]{4}(?:\.[A-Za-z0-9]+)*)"
+CODEC = (
+    r"(?:avc1\.[0-9A-Fa-f]{6}|mp4a\.40\.\d{1,2}"
+    r"|(?:hvc1|hev1)\.[ABC]?\d{1,2}\.[0-9A-Fa-f]{1,8}\.[LH]\d{1,3}(?:\.[0-9A-Fa-f]{1,2}){0,6}"
+    r"|av01\.[012]\.\d\d[MH]\.(?:08|10|12)(?:\.\d{1,3}){0,6}"
+    r"|(?!avc1|mp4a|hvc1|hev1|av01)[a-z0-9]{4}(?:\.[A-Za-z0-9]+)*)"
+)
+"""One name of RFC 6381, strictly for the codecs that we write ourselves."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +113,8 @@ def _version(playlist: Playlist) -> Iterator[Finding]:
     version = int(found[0].value) if found and INTEGER.fullmatch(found[0].value) else 1
     for tag in playlist.tags:
         needs = VERSION_OF_TAG.get(tag.name, 1)
+        if tag.name == "EXT-X-MAP" and playlist.all("EXT-X-I-FRAMES-ONLY"):
+            needs = 5
         if tag.name == "EXTINF" and "." in tag.value.partition(",")[0]:
             needs = 3
         if version < needs:
@@ -176,6 +194,13 @@ def _date_advances(playlist: Playlist) -> Iterator[Finding]:
             yield later.line, f"{later.uri} begins {before_s - after_s:g} s before {earlier.uri}"
 
 
+def _map(playlist: Playlist) -> Iterator[Finding]:
+    """#EXT-X-MAP names the URI of an init segment, in quotes."""
+    for tag in playlist.all("EXT-X-MAP"):
+        if map_uri(tag) is None:
+            yield tag.line, f"{tag.value[:60]!r} is no list of attributes with a URI in quotes"
+
+
 # Multivariant playlists
 
 
@@ -247,6 +272,7 @@ MEDIA_RULES: tuple[Rule[Playlist], ...] = (
     Rule("extinf", "4.3.2.1", _extinf, "write #EXTINF:seconds, before the URI"),
     Rule("media-sequence", "4.3.3.2", _media_sequence, "write it in the head"),
     Rule("discontinuity-sequence", "4.3.3.3", _discontinuity_sequence, "write it in the head"),
+    Rule("map", "4.3.2.5", _map, 'write such as URI="init-0.mp4"'),
     Rule("date", "4.3.2.6", _date, "write such as 2026-01-31T12:00:00.000Z"),
     Rule("date-advances", "4.3.2.6", _date_advances, "declare a discontinuity, or look at the clock"),
 )

@@ -1,21 +1,40 @@
-"""What one MPEG-TS segment holds, read through PyAV and, for the tables, from its packets."""
+"""What one segment holds, in either container: read through PyAV and, for its structure, from its bytes."""
 
 from __future__ import annotations
 
 import io
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 from itertools import pairwise
 from statistics import median
+from typing import Literal
 
 import av
 
+from pipeline.hls.boxes import MalformedBox
+from pipeline.hls.decoder_config import nal_units
+from pipeline.hls.fragments import Span, decode_spans, fragment_faults, init_faults, tracks
 from pipeline.ladders.backend import TICKS_PER_S
 
 PACKET_BYTES = 188
 SYNC_BYTE = 0x47
 PAT_PID, SDT_PID, NULL_PID = 0, 0x11, 0x1FFF
-NAL_SLICE, NAL_IDR = 1, 5
+H264_SLICE, H264_IDR = 1, 5
+HEVC_SLICE_END, HEVC_IRAP = 32, range(16, 22)
+LENGTH_BYTES = 4
+"""Size of the length before each NAL unit in fMP4, as every muxer known to us writes it."""
+FRAGMENT_STARTS = frozenset((b"styp", b"moof", b"sidx", b"emsg", b"prft"))
+"""First boxes of an fMP4 segment."""
 PTS_MODULUS = 2**33
+Part = Literal["tables", "map", "init", "fragment"]
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """What is wrong with the structure of a segment, by the part that is judged."""
+
+    part: Part
+    message: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,55 +42,94 @@ class SegmentFacts:
     """What the rules ask of a segment.
 
     Attributes:
-        starts_with_tables: a PAT and its PMT stand before any media.
-        starts_with_idr: the first video frame is an IDR picture.
+        faults: what is wrong with its structure; its media is not judged then.
+        starts_with_idr: the first video frame is an IDR picture, or what its codec has for one.
         first_pts: time of the earliest video frame, in 1/90000 s modulo 2³³; None if no video can be read.
         video_s: from the first video frame to the end of the last, which is taken to be as long as most.
+        spans: decode times of each track, by its number; MPEG-TS has none.
     """
 
-    starts_with_tables: bool
+    faults: tuple[Fault, ...] = ()
     starts_with_idr: bool = False
     first_pts: int | None = None
     video_s: float = 0.0
+    spans: dict[int, Span] = field(default_factory=dict)
 
 
-def segment_facts(data: bytes) -> SegmentFacts:
-    """Return what a segment's bytes hold; bytes that are no MPEG-TS hold nothing."""
-    tables = _starts_with_tables(data)
+def segment_facts(data: bytes, init: bytes | None = None) -> SegmentFacts:
+    """Return what a segment's bytes hold; `init` is the init segment that its playlist names, if any.
+
+    Bytes that are neither MPEG-TS nor fMP4 are taken for the container that the playlist speaks of.
+    """
+    if init is not None:
+        return _fmp4_facts(data, init)
+    if data[4:8] in FRAGMENT_STARTS:
+        return SegmentFacts(faults=(Fault("map", "is fMP4, and no #EXT-X-MAP stands before it"),))
+    if not _starts_with_tables(data):
+        return SegmentFacts(faults=(Fault("tables", "does not start with a PAT and its PMT"),))
+    return _media_facts(data, "mpegts", {})
+
+
+def _fmp4_facts(data: bytes, init: bytes) -> SegmentFacts:
+    faults = [Fault("init", message) for message in init_faults(init)]
+    if not faults:
+        faults = [Fault("fragment", message) for message in fragment_faults(data, tracks(init))]
+    if faults:
+        return SegmentFacts(faults=tuple(faults))
     try:
-        with av.open(io.BytesIO(data), format="mpegts") as container:
-            if not container.streams.video:
-                return SegmentFacts(starts_with_tables=tables)
+        spans = decode_spans(data, tracks(init))
+    except MalformedBox as error:
+        return SegmentFacts(faults=(Fault("fragment", f"cannot be read: {error}"),))
+    return _media_facts(init + data, "mp4", spans)
+
+
+def _media_facts(data: bytes, container_format: str, spans: dict[int, Span]) -> SegmentFacts:
+    try:
+        with av.open(io.BytesIO(data), format=container_format, metadata_errors="replace") as container:
+            if not container.streams.video or container.streams.video[0].codec_context is None:
+                return SegmentFacts(spans=spans)
             packets = [packet for packet in container.demux(video=0) if packet.size and packet.pts is not None]
     except av.error.FFmpegError:  # unreadable is a finding, not an error: `first_pts` stays None
-        return SegmentFacts(starts_with_tables=tables)
+        return SegmentFacts(spans=spans)
     if not packets:
-        return SegmentFacts(starts_with_tables=tables)
-    times = sorted(packet.pts for packet in packets)
+        return SegmentFacts(spans=spans)
+    times = sorted(packet.pts * packet.time_base * TICKS_PER_S for packet in packets)
     frame = median(b - a for a, b in pairwise(times)) if len(times) > 1 else 0
     return SegmentFacts(
-        starts_with_tables=tables,
-        starts_with_idr=_is_idr(bytes(packets[0])),
-        first_pts=times[0] % PTS_MODULUS,
-        video_s=(times[-1] - times[0] + frame) / TICKS_PER_S,
+        starts_with_idr=_is_idr(packets[0], lengths=container_format == "mp4"),
+        first_pts=round(times[0]) % PTS_MODULUS,
+        video_s=float(times[-1] - times[0] + frame) / TICKS_PER_S,
+        spans=spans,
     )
+
+
+def _is_idr(packet: av.Packet, *, lengths: bool) -> bool:
+    """Whether decoding can start at an access unit, by its first slice (ITU-T H.264, table 7-1; H.265, table 7-1)."""
+    codec = packet.stream.codec_context.name
+    units = _length_prefixed(bytes(packet)) if lengths else nal_units(bytes(packet))
+    for unit in units if codec in ("h264", "hevc") else ():
+        kind = unit[0] & 0x1F if codec == "h264" else unit[0] >> 1 & 0x3F
+        if codec == "h264" and H264_SLICE <= kind <= H264_IDR:
+            return kind == H264_IDR and packet.is_keyframe
+        if codec == "hevc" and kind < HEVC_SLICE_END:
+            return kind in HEVC_IRAP and packet.is_keyframe
+    return codec not in ("h264", "hevc") and packet.is_keyframe
+
+
+def _length_prefixed(access_unit: bytes) -> Iterator[bytes]:
+    """Yield the NAL units of an access unit of fMP4 (ISO/IEC 14496-15, 5.3.3)."""
+    at = 0
+    while at + LENGTH_BYTES < len(access_unit):
+        size = int.from_bytes(access_unit[at : at + LENGTH_BYTES], "big")
+        at += LENGTH_BYTES + size
+        if size and at <= len(access_unit):
+            yield access_unit[at - size : at]
 
 
 def pts_step_s(earlier: int, later: int) -> float:
     """Return the seconds from one time stamp to another, over the wrap at 2³³; negative if it goes back."""
     half = PTS_MODULUS // 2
     return ((later - earlier + half) % PTS_MODULUS - half) / TICKS_PER_S
-
-
-def _is_idr(annex_b: bytes) -> bool:
-    """Whether the first slice of an access unit is of an IDR picture (ITU-T H.264, table 7-1)."""
-    at = annex_b.find(b"\0\0\1")
-    while 0 <= at < len(annex_b) - 3:
-        kind = annex_b[at + 3] & 0x1F
-        if NAL_SLICE <= kind <= NAL_IDR:
-            return kind == NAL_IDR
-        at = annex_b.find(b"\0\0\1", at + 3)
-    return False
 
 
 def _starts_with_tables(data: bytes) -> bool:

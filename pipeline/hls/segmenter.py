@@ -7,8 +7,9 @@ from collections import deque
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from pipeline.hls.codec_parameters import AacFormat, avc1_codec
-from pipeline.hls.muxer import SegmentMuxer
+from pipeline.hls.codec_parameters import AacFormat
+from pipeline.hls.containers import Muxer
+from pipeline.hls.decoder_config import parameter_sets
 from pipeline.hls.store import RungStore
 from pipeline.ladders.backend import TICKS_PER_S, RungPacket
 from pipeline.marks import Marks, MuxedMark, SegmentMark
@@ -47,20 +48,21 @@ class _Start(NamedTuple):
 class RungSegmenter:
     """Cuts one rung into segments; used by one thread.
 
-    A muxer lives for one unbroken timeline with one audio format. When either changes, the next keyframe
-    opens another one, and its first segment is marked as a discontinuity.
+    A muxer lives for one unbroken timeline with one format of video and audio. When any changes, the next
+    keyframe opens another one, and its first segment is marked as a discontinuity.
 
     Attributes:
         dropped_audio: audio frames that had no place beside the video.
     """
 
     def __init__(self, store: RungStore, *, stream: str, segment_s: float, unix_offset_s: float, marks: Marks) -> None:
-        self._store, self._stream, self._segment_s, self._marks = store, stream, segment_s, marks
+        self._store, self._stream, self._marks = store, stream, marks
         self._max_segment_bytes = 2**20 + round(MAX_SEGMENT_FACTOR * store.rung.bitrate_bps / 8 * max(1.0, segment_s))
         self._wall = WallClock(unix_offset_s)
-        self._muxer: SegmentMuxer | None = None
+        self._muxer: Muxer | None = None
         self._format: AacFormat | None = None
         self._codecs: tuple[str, ...] = ()
+        self._parameter_sets: tuple[bytes, ...] = ()
         self._epoch = 0
         self._starts: deque[_Start] = deque()
         self._held: list[RungPacket] = []
@@ -113,12 +115,11 @@ class RungSegmenter:
     def _open(self, first: RungPacket) -> None:
         if self._audio:
             self._format = self._audio[0].format
-        names = [avc1_codec(first.data)] + ([self._format.codec] if self._format else [])
-        self._codecs = tuple(names)
+        rung = self._store.rung
+        self._muxer = self._store.container.open(rung, first=first.data, audio=self._format, publish=self._publish)
+        self._codecs = (self._muxer.video_codec, *([self._format.codec] if self._format else []))
+        self._parameter_sets = parameter_sets(rung.codec, first.data)
         self._epoch, self._opened_at = first.epoch, first.pts
-        self._muxer = SegmentMuxer(
-            self._store.rung, audio=self._format, segment_s=self._segment_s, publish=self._publish
-        )
 
     def _mux(self, packet: RungPacket) -> None:
         started_s = time.thread_time()
@@ -127,10 +128,10 @@ class RungSegmenter:
         assert self._muxer is not None
         self._grow(len(packet.data))
         self._muxer.video(packet)
-        # A copied rung may have B-frames: steps are told by dts, which rises, and the end by the latest pts.
-        if 0 < packet.dts - self._last_dts < TICKS_PER_S:
+        if 0 < packet.dts - self._last_dts < TICKS_PER_S:  # by dts: with B-frames, pts goes to and fro
             self._frame = packet.dts - self._last_dts
-        self._last_dts, self._last_pts = packet.dts, max(self._last_pts, packet.pts)
+        self._last_dts = packet.dts
+        self._last_pts = max(self._last_pts, packet.pts)
         self._pass_audio(self._muxer)
         spent_s = time.thread_time() - started_s
         self._marks.muxed(
@@ -138,19 +139,21 @@ class RungSegmenter:
         )
 
     def _begin_segment(self, packet: RungPacket) -> None:
-        """Note a segment's first frame; where the timeline or the audio breaks, go on with another muxer."""
+        """Note a segment's first frame; where the timeline or a format breaks, go on with another muxer."""
         other_audio = bool(self._audio) and self._audio[0].format != self._format
-        if (packet.epoch != self._epoch or other_audio) and self._muxer is not None:
+        other_video = parameter_sets(self._store.rung.codec, packet.data) != self._parameter_sets
+        if (packet.epoch != self._epoch or other_audio or other_video) and self._muxer is not None:
             self._muxer.close()
             self._discontinuity = True
             while self._audio and self._audio[0].pts < packet.pts:
+                self._format = self._audio[0].format  # more of it comes, perhaps only after this frame
                 self._drop_audio()
             self._open(packet)
             self._wall.restart()
         self._starts.append(_Start(packet, self._wall.unix_s(packet.pts, packet.arrival_s)))
         self._segment_bytes = 0
 
-    def _pass_audio(self, muxer: SegmentMuxer) -> None:
+    def _pass_audio(self, muxer: Muxer) -> None:
         while self._audio and self._audio[0].pts <= self._last_dts + AUDIO_LEAD:
             if self._audio[0].format != self._format:
                 return  # waits for the next keyframe
@@ -174,11 +177,13 @@ class RungSegmenter:
 
     def _publish(self, data: bytes) -> None:
         """Take a finished segment from the muxer, from within one of its calls."""
+        assert self._muxer is not None
         start = self._starts.popleft()
         closing = self._starts[0].packet if self._starts else None
         end_pts = closing.pts if closing is not None else self._last_pts + self._frame
         segment = self._store.append(
             data,
+            init=self._muxer.init,
             duration_s=(end_pts - start.packet.pts) / TICKS_PER_S,
             unix_s=start.unix_s,
             codecs=self._codecs,

@@ -11,12 +11,24 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
+from pipeline.hls.containers import MPEGTS, Container
 from scenarios.ladder import Ladder, Rung
 
 LISTED_SEGMENTS = 6
 """Segments in a playlist: three target durations that players stay behind, and as much again."""
-KEPT_SEGMENTS = 2
-"""Segments that stay fetchable after their playlist dropped them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Init:
+    """An init segment: what a player reads before the segments that refer to it (`EXT-X-MAP`)."""
+
+    number: int
+    data: bytes = field(repr=False)
+
+    @property
+    def name(self) -> str:
+        """Its file name, beside the segments."""
+        return f"init-{self.number}.mp4"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,7 +40,8 @@ class Segment:
         duration_s: from its first frame to the next segment's, or to the end.
         unix_s: estimated wall time of its first frame, for `EXT-X-PROGRAM-DATE-TIME`.
         discontinuity: whether its timestamps do not continue the segment before.
-        data: the MPEG-TS bytes.
+        data: its bytes, in the container of its rung.
+        init: its init segment, where the container has any.
     """
 
     sequence: int
@@ -36,6 +49,7 @@ class Segment:
     unix_s: float
     discontinuity: bool
     data: bytes = field(repr=False)
+    init: Init | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,6 +59,7 @@ class Window:
     Attributes:
         kept: all fetchable segments, oldest first; their sequence numbers are unbroken.
         limit: how many of the newest are listed.
+        container: what the segments come in.
         discontinuity_sequence: discontinuities that have left the list.
         target_duration_s: whole seconds, never below a rounded segment duration; grows if it must.
         ended: no segment will follow.
@@ -56,6 +71,7 @@ class Window:
 
     kept: tuple[Segment, ...] = ()
     limit: int
+    container: Container = MPEGTS
     discontinuity_sequence: int = 0
     target_duration_s: int
     ended: bool = False
@@ -74,14 +90,25 @@ class Window:
         at = sequence - self.kept[0].sequence if self.kept else -1
         return self.kept[at] if 0 <= at < len(self.kept) else None
 
+    def find_init(self, number: int) -> Init | None:
+        """Return the init segment of that number, or None: there as long as a segment that refers to it."""
+        inits = (segment.init for segment in self.kept)
+        return next((init for init in inits if init is not None and init.number == number), None)
+
+    @property
+    def kept_limit(self) -> int:
+        """How many stay: one that left, for its own duration and the longest playlist's (RFC 8216, 6.2.2)."""
+        return 2 * self.limit + 1
+
     def with_segment(self, segment: Segment, codecs: tuple[str, ...]) -> Window:
         """Return the window after one more segment."""
         leaves_list = self.listed[0] if len(self.kept) >= self.limit else None
         counts = segment.duration_s >= self.target_duration_s / 2
         segment_bps = 8 * len(segment.data) / segment.duration_s
         return Window(
-            kept=(*self.kept, segment)[-self.limit - KEPT_SEGMENTS :],
+            kept=(*self.kept, segment)[-self.kept_limit :],
             limit=self.limit,
+            container=self.container,
             discontinuity_sequence=self.discontinuity_sequence
             + (leaves_list is not None and leaves_list.discontinuity),
             target_duration_s=max(self.target_duration_s, _whole_seconds(segment.duration_s)),
@@ -95,11 +122,12 @@ class Window:
 class RungStore:
     """One rung of one stream; written by the stream's packager only."""
 
-    def __init__(self, rung: Rung, *, segment_s: float, listed: int) -> None:
-        self.rung = rung
-        self._sequence = 0
+    def __init__(self, rung: Rung, *, segment_s: float, listed: int, container: Container = MPEGTS) -> None:
+        self.rung, self.container = rung, container
+        self._sequence = self._inits = 0
         self._broken = False
-        self.window = Window(limit=listed, target_duration_s=max(1, _whole_seconds(segment_s)))
+        target_s = max(1, _whole_seconds(segment_s))
+        self.window = Window(limit=listed, container=container, target_duration_s=target_s)
 
     def append(
         self,
@@ -109,19 +137,29 @@ class RungStore:
         unix_s: float,
         codecs: tuple[str, ...],
         discontinuity: bool = False,
+        init: bytes | None = None,
     ) -> Segment:
-        """Publish a segment: when this returns it can be fetched and its playlist lists it."""
+        """Publish a segment: when this returns it and its init can be fetched and its playlist lists it."""
         segment = Segment(
             sequence=self._sequence,
             duration_s=duration_s,
             unix_s=unix_s,
             discontinuity=discontinuity or self._broken,
             data=data,
+            init=self._numbered(init) if init is not None else None,
         )
         self._sequence += 1
         self._broken = False
         self.window = self.window.with_segment(segment, codecs)
         return segment
+
+    def _numbered(self, data: bytes) -> Init:
+        """Return the init segment of these bytes: the same one as before, also for another muxer, else a new one."""
+        for segment in reversed(self.window.kept):
+            if segment.init is not None and segment.init.data == data:
+                return segment.init
+        self._inits += 1
+        return Init(self._inits - 1, data)
 
     def end(self) -> None:
         """Say that no segment will follow; if one does after all, it is a discontinuity."""
@@ -141,10 +179,15 @@ def _whole_seconds(duration_s: float) -> int:
 class StreamStore:
     """All rungs of one stream, by name, highest first."""
 
-    def __init__(self, name: str, ladder: Ladder, *, listed: int = LISTED_SEGMENTS) -> None:
+    def __init__(
+        self, name: str, ladder: Ladder, *, listed: int = LISTED_SEGMENTS, container: Container = MPEGTS
+    ) -> None:
         self.name = name
         self.ladder = ladder
-        self.rungs = {rung.name: RungStore(rung, segment_s=ladder.segment_s, listed=listed) for rung in ladder.rungs}
+        self.rungs = {
+            rung.name: RungStore(rung, segment_s=ladder.segment_s, listed=listed, container=container)
+            for rung in ladder.rungs
+        }
 
     @property
     def playable(self) -> bool:
@@ -165,15 +208,16 @@ class StreamStore:
 class Store:
     """Every stream this origin knows; the only place that names of files come from."""
 
-    def __init__(self, *, listed: int = LISTED_SEGMENTS) -> None:
-        self._listed = listed
+    def __init__(self, *, listed: int = LISTED_SEGMENTS, container: Container = MPEGTS) -> None:
+        self._listed, self._container = listed, container
         self._streams: dict[str, StreamStore] = {}
 
     def stream(self, name: str, ladder: Ladder) -> StreamStore:
         """Return the stream of that name, made on its first publish and kept over reconnections."""
         found = self._streams.get(name)
         if found is None:
-            found = self._streams[name] = StreamStore(name, ladder, listed=self._listed)
+            found = StreamStore(name, ladder, listed=self._listed, container=self._container)
+            self._streams[name] = found
         elif found.ladder != ladder:
             raise ValueError(f"stream {name!r} has another ladder")
         return found

@@ -55,7 +55,7 @@ class RungPacket:
 
     Attributes:
         rung: name of the rung.
-        pts, dts: in ticks of 1/90,000 s, on the source's timeline; dts rises strictly, pts is never before it.
+        pts, dts: in ticks of 1/90,000 s, on the source's timeline; dts rises strictly, and 0 <= dts <= pts.
         data: the frame as Annex B; every keyframe is an IDR preceded by its SPS and PPS.
         is_keyframe: whether it starts a segment; all rungs start theirs at the same source frames. A copied rung
             has further IDRs within its segments, as its publisher sent them.

@@ -27,9 +27,11 @@ from live_pipeline import (
     watch,
     with_pipeline,
 )
+from segments import IN_EITHER_CONTAINER
 from typer.testing import CliRunner
 
 from pipeline import cli
+from pipeline.hls.containers import MPEGTS
 from pipeline.ladders.x264 import X264Backend
 from pipeline.marks import RecordingMarks
 from pipeline.rtmp import Publisher, PublishRefused, RtmpError, StreamKeys
@@ -43,9 +45,10 @@ ROUNDING = 91
 
 
 @pytest.mark.requires_ffmpeg
+@IN_EITHER_CONTAINER
 @pytest.mark.parametrize("seconds", [10, pytest.param(36, marks=pytest.mark.long)])
-def test_a_published_stream_is_watched_without_a_gap_and_aligned_in_every_rung(seconds):
-    with serving() as server:
+def test_a_published_stream_is_watched_without_a_gap_and_aligned_in_every_rung(seconds, container):
+    with serving("--segments", container.name) as server:
         with publisher(server.publish_url, seconds) as ffmpeg:
             server.wait_for_playlist()
             seen = watch(server.playlist_url, timeout_s=seconds + 20)
@@ -57,7 +60,10 @@ def test_a_published_stream_is_watched_without_a_gap_and_aligned_in_every_rung(s
             assert all(abs(b - a - TICKS_OF_A_FRAME) <= ROUNDING for a, b in pairwise(times))
         for packets in seen["audio"]:
             times = [int(packet["pts"]) for packet in packets]
-            assert all(abs(b - a - 90_000 * 1024 / 44100) <= ROUNDING for a, b in pairwise(times))
+            if container is MPEGTS:
+                assert all(abs(b - a - 90_000 * 1024 / 44100) <= ROUNDING for a, b in pairwise(times))
+            else:
+                assert {b - a for a, b in pairwise(times)} == {1024}, "a track of fMP4 counts samples"
         keyframes = [[int(p["pts"]) for p in packets if p["flags"].startswith("K")] for packets in seen["video"]]
         assert keyframes[0] == keyframes[1]
         assert all(abs(b - a - 180_000) <= ROUNDING for a, b in pairwise(keyframes[0]))
@@ -283,3 +289,20 @@ def test_a_ladder_that_the_backend_cannot_encode_is_refused_before_a_port_opens(
     hevc = rungs.model_copy(update={"rungs": (rungs.rungs[0].model_copy(update={"codec": "hevc"}),)})
     with pytest.raises(EncoderUnavailable, match="hevc"):
         LivePipeline(ladder=hevc, keys=keys, backend=X264Backend())
+
+
+def test_a_codec_that_the_container_may_not_carry_is_refused_before_a_port_opens():
+    class AnyCodec(X264Backend):
+        def check(self, ladder):
+            pass
+
+    keys, _ = StreamKeys.generate(KEY_NAME)
+    rungs = ladder((320, 180, 30))
+    hevc = rungs.model_copy(update={"rungs": (rungs.rungs[0].model_copy(update={"codec": "hevc"}),)})
+    with pytest.raises(ScenarioError, match=r"HEVC is not carried in MPEG-TS.*use --segments fmp4"):
+        LivePipeline(ladder=hevc, keys=keys, backend=AnyCodec())
+    LivePipeline(ladder=hevc, keys=keys, backend=AnyCodec(), segments="fmp4")
+
+
+def test_a_container_that_nobody_knows_is_a_wrong_flag():
+    assert invoke("--segments", "webm").exit_code == 2

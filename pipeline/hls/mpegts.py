@@ -8,13 +8,13 @@ from typing import Protocol
 
 import av
 
-from pipeline.hls.codec_parameters import AacFormat
+from pipeline.hls.codec_parameters import AacFormat, avc1_codec
 from pipeline.ladders.backend import TICKS_PER_S, RungPacket
 from scenarios.ladder import Rung
 
 TIME_BASE = Fraction(1, TICKS_PER_S)
 MAX_INTERLEAVE_S = 0.2
-"""How long the muxer holds video back for audio that should lie before it, and does not come."""
+"""How long a muxer holds video back for audio that should lie before it, and does not come."""
 
 
 class _File(Protocol):
@@ -48,17 +48,19 @@ class _PlaylistFile:
         return None
 
 
-class SegmentMuxer:
-    """Packets of one rung in, finished segments out, along one unbroken timeline.
+class MpegTsMuxer:
+    """A `Muxer` of MPEG-TS.
 
-    Every keyframe starts a segment. With audio, packets leave in the order of their times: a segment then
-    closes when the next keyframe and the first audio frame after it are both here.
+    Attributes:
+        init: None; each segment begins with its own tables and parameter sets.
+        video_codec: RFC 6381 name of the video.
     """
 
-    def __init__(
-        self, rung: Rung, *, audio: AacFormat | None, segment_s: float, publish: Callable[[bytes], None]
-    ) -> None:
-        """Open the muxer; `publish` gets each segment's bytes, from within `video`, `audio` or `close`."""
+    init: bytes | None = None
+
+    def __init__(self, rung: Rung, *, first: bytes, audio: AacFormat | None, publish: Callable[[bytes], None]) -> None:
+        """Open the muxer; see `Container.open`."""
+        self.video_codec = avc1_codec(first)
         self._publish = publish
         self._container = av.open(
             "mem:index.m3u8",  # to a scheme that FFmpeg does not know it writes no temporary file
@@ -66,8 +68,7 @@ class SegmentMuxer:
             format="hls",
             io_open=self._open_file,
             options={
-                # FFmpeg compares the time since its start with this × number: half cuts at every keyframe.
-                "hls_time": f"{segment_s / 2:.6f}",
+                "hls_time": "0",  # FFmpeg then cuts at every packet that says it is a keyframe
                 "hls_list_size": "1",
                 "hls_segment_filename": "mem:%d.ts",
                 "max_interleave_delta": str(round(MAX_INTERLEAVE_S * 1e6)),
@@ -84,7 +85,7 @@ class SegmentMuxer:
         return _SegmentFile(lambda data: self._publish(data)) if url.endswith(".ts") else _PlaylistFile()
 
     def video(self, packet: RungPacket) -> None:
-        """Mux one frame; the first must be a keyframe."""
+        """See `Muxer.video`."""
         coded = av.Packet(packet.data)
         coded.stream = self._video
         coded.pts, coded.dts, coded.time_base = packet.pts, packet.dts, TIME_BASE
@@ -92,7 +93,7 @@ class SegmentMuxer:
         self._container.mux_one(coded)
 
     def audio(self, pts: int, adts: bytes) -> None:
-        """Mux one ADTS frame; only if the muxer was opened with audio."""
+        """See `Muxer.audio`."""
         coded = av.Packet(adts)
         coded.stream = self._audio
         coded.pts = coded.dts = pts
@@ -101,10 +102,10 @@ class SegmentMuxer:
         self._container.mux_one(coded)
 
     def close(self) -> None:
-        """Write out what is left: the last segment is published."""
+        """See `Muxer.close`."""
         self._container.close()
 
     def abandon(self) -> None:
-        """Close without publishing what is left; else the garbage collector would, whenever it likes."""
+        """See `Muxer.abandon`."""
         self._publish = lambda data: None
         self._container.close()
