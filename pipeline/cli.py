@@ -12,6 +12,7 @@ import typer
 if TYPE_CHECKING:
     import ssl
 
+    from pipeline.ladders.choice import Choice
     from pipeline.rtmp.keys import StreamKeys
     from pipeline.serve import LivePipeline
 
@@ -89,11 +90,9 @@ def serve(
     import asyncio
 
     from pipeline.hls.checker import Checker
-    from pipeline.ladders.choice import choose_backend, in_this_process
     from pipeline.rtmp.callbacks import HttpCallbacks
     from pipeline.serve import BUILT_IN_LADDER
     from pipeline.serve import serve as serve_live
-    from pipeline.workers.backend import in_workers
 
     ladder = BUILT_IN_LADDER
     if file is not None:
@@ -103,8 +102,7 @@ def serve(
     stream_keys, fresh_key = _keys(keys)
     callbacks = HttpCallbacks(on_publish=on_publish, on_publish_done=on_publish_done)
     ssl_context = _rtmps(rtmps_cert, rtmps_key)
-    make = in_workers(streams_per_worker) if streams_per_worker else in_this_process
-    backend, why = choose_backend(encoder, make=make)
+    backend, why = _choice(encoder, streams_per_worker)
     _say(why)
     checker = Checker(lambda violation: _say(f"check    {violation}")) if check else None
     asyncio.run(
@@ -154,6 +152,15 @@ def measure(
     with budget_bar(QUICK_BUDGET_S) as (say, progress):
         measure_quick(out, ladder=ladder, source=source, encoder=encoder, say=say, progress=progress)
     print(out)
+
+
+def _choice(encoder: Encoder, streams_per_worker: int) -> Choice:
+    """Return the backend, in worker processes unless no streams are to share one."""
+    from pipeline.ladders.choice import choose_backend, in_this_process
+    from pipeline.workers.backend import in_workers
+
+    make = in_workers(streams_per_worker) if streams_per_worker else in_this_process
+    return choose_backend(encoder, make=make)
 
 
 def _keys(file: Path | None) -> tuple[StreamKeys, str | None]:

@@ -14,6 +14,7 @@ import signal
 import socket
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import cache, partial
@@ -27,6 +28,8 @@ from scenarios.ladder import Ladder
 
 HELD_FRAMES = 32
 """Frames that a decoder may hold for reordering, twice over; H.264 reorders 16 at most."""
+ANSWER_S = 0.5
+"""Longest silence of a session that lives and is fed."""
 LONG_S = 3600.0
 
 
@@ -37,6 +40,7 @@ class Speaker(NoMarks):
         self._link, self._lock = link, threading.Lock()
         self._progress = (0, 0, 0)
         self._accepted = self._emitted = -1
+        self._counted_s = 0.0
         self.counters: LadderCounters | None = None
         self.decoded = self.encoded = self.dropped = self.say
 
@@ -53,17 +57,17 @@ class Speaker(NoMarks):
         self.say(packet)
 
     def answer(self, packet: SourcePacket, *, accepted: bool) -> None:
-        """Send the counters after a packet was fed, as a sign of life.
+        """Send the counters after a packet was fed, now and then, as a sign of life.
 
         A session that refuses packets while many that it took have not come out may be stuck: it is only vouched for
         if frames got anywhere. (One that refuses while nothing waits has to, up to the next keyframe.)
         """
         if accepted:
             self._accepted = packet.index
-        if accepted or self._accepted - self._emitted <= HELD_FRAMES:
-            self._say_counters()
-        else:
+        if not accepted and self._accepted - self._emitted > HELD_FRAMES:
             self._say_progress()
+        elif time.monotonic() - self._counted_s > ANSWER_S:
+            self._say_counters()
 
     def _say_progress(self) -> None:
         if self.counters is not None and self._progress_of(self.counters) != self._progress:
@@ -71,7 +75,7 @@ class Speaker(NoMarks):
 
     def _say_counters(self) -> None:
         if self.counters is not None:
-            self._progress = self._progress_of(self.counters)
+            self._progress, self._counted_s = self._progress_of(self.counters), time.monotonic()
             self.say(self.counters)
 
     @staticmethod

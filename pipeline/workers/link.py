@@ -14,7 +14,7 @@ from pipeline.marks import DecodedMark, DroppedMark, EncodedMark, Marks
 from pipeline.workers.protocol import Ended, Message, OpenSession, ProtocolError, encode, messages
 
 UNANSWERED_PACKETS = 32
-"""Packets beyond which silence is suspicious: a worker answers nearly every one."""
+"""Packets beyond which silence is suspicious: a worker that is fed answers twice a second."""
 STALL_S = 10.0
 """A session that has taken packets and given nothing for so long stands still."""
 START_S = 30.0

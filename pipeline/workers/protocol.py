@@ -17,6 +17,7 @@ from functools import cache
 from typing import Any, BinaryIO, NamedTuple
 
 from pipeline.ladders.backend import LadderCounters, RungPacket, SourcePacket
+from pipeline.ladders.copied import SourceRefused
 from pipeline.marks import DecodedMark, DroppedMark, EncodedMark
 from scenarios.errors import EncoderUnavailable, NotReady
 
@@ -53,8 +54,8 @@ class Ended(NamedTuple):
 
 Message = OpenSession | SourcePacket | RungPacket | LadderCounters | DecodedMark | EncodedMark | DroppedMark | Ended
 MESSAGES: tuple[type[Message], ...] = typing.get_args(Message)
-ERRORS = {error.__name__: error for error in (EncoderUnavailable, NotReady)}
-"""Errors meant for the user: these arrive as what they were."""
+ERRORS = {error.__name__: error for error in (EncoderUnavailable, NotReady, SourceRefused)}
+"""Errors meant for the user or the publisher: these arrive as what they were."""
 
 
 class ProtocolError(Exception):

@@ -128,9 +128,9 @@ def test_a_publisher_that_pauses_or_sends_nothing_to_see_is_not_taken_for_a_stuc
 def test_a_broadcast_that_kills_its_workers_is_soon_alone_with_them(planted, caplog):
     policy = RestartPolicy(first_s=0.05, limit_s=0.2, healthy_s=1000.0)
     backend = WorkerBackend("killer", streams_per_worker=2, restarts=policy)
-    bad = Broadcasting(backend, poisoned(source(20.0), *range(20, 600, 30)), name="bad")
+    bad = Broadcasting(backend, poisoned(source(20.0), *range(20, 600, 30)), name="bad", warm=False)
     until(lambda: backend.pids)
-    good = Broadcasting(backend, source(20.0), name="good")
+    good = Broadcasting(backend, source(20.0), name="good", warm=False)
     bad.end()
     good.end()
     restarts = len(good.marks.restarts)
@@ -138,24 +138,25 @@ def test_a_broadcast_that_kills_its_workers_is_soon_alone_with_them(planted, cap
     epoch = good.by_rung[TOP][-1].epoch
     assert restarts <= epoch <= policy.shared_deaths
     assert sum("died (signal 9" in message for message in caplog.messages) > restarts + policy.shared_deaths
-    undisturbed = [packet.frame_index for packet in good.by_rung[TOP] if packet.epoch == epoch]
-    assert undisturbed == list(range(undisturbed[0], 600))
+    undisturbed = {packet.frame_index for packet in good.by_rung[TOP] if packet.epoch == epoch}
+    overload = {mark.frame for mark in good.marks.drops}
+    assert undisturbed == set(range(min(undisturbed), 600)) - overload
 
 
 def test_a_broadcast_whose_workers_die_at_once_ends_with_the_reason(planted):
     backend = WorkerBackend("stillborn", restarts=RestartPolicy(first_s=0.01, barren_lives=3))
-    broadcast = Broadcasting(backend, source(30.0))
+    broadcast = Broadcasting(backend, source(30.0), warm=False)
     until(lambda: broadcast.errors)
     (error,) = broadcast.errors
     assert isinstance(error, WorkersDied)
     assert str(error) == "3 workers in a row gave no frame of 'test'; worker 1 ended with status 3"
     broadcast.end()
-    assert broadcast.by_rung == {}
+    assert not any(broadcast.by_rung.values())
 
 
 @pytest.mark.parametrize(("name", "sentence"), [("capped", CAPPED), ("gone", NO_GPU)])
 def test_an_encoder_that_cannot_be_had_in_the_worker_is_said_in_its_own_words(planted, name, sentence):
-    broadcast = Broadcasting(WorkerBackend(name), source(5.0)).end()
+    broadcast = Broadcasting(WorkerBackend(name), source(5.0), warm=False).end()
     (error,) = broadcast.errors
     assert isinstance(error, EncoderUnavailable)
     assert str(error) == sentence
@@ -163,7 +164,7 @@ def test_an_encoder_that_cannot_be_had_in_the_worker_is_said_in_its_own_words(pl
 
 
 def test_a_bug_in_the_worker_comes_with_its_traceback(planted):
-    (error,) = Broadcasting(WorkerBackend("broken"), source(5.0)).end().errors
+    (error,) = Broadcasting(WorkerBackend("broken"), source(5.0), warm=False).end().errors
     assert isinstance(error, WorkerError)
     assert str(error) == "LookupError: planted"
     assert "planted_worker.py" in error.__notes__[0]
@@ -221,6 +222,24 @@ def test_a_worker_does_not_outlive_its_server():
         assert is_running(pid)
         server.kill()
     until(lambda: not is_running(pid))
+
+
+def test_a_broadcast_whose_packets_are_not_taken_holds_up_no_other_of_its_worker():
+    backend = WorkerBackend("x264", streams_per_worker=2, stall_s=0.5)
+    blocked = Broadcasting(backend, source(20.0), name="blocked")
+    blocked.wait_for(1)
+    blocked.take.clear()
+    free = Broadcasting(backend, source(20.0), name="free")
+    until(lambda: backend.pids)
+    (pid,) = backend.pids.values()
+    free.end().check(restarts=0)
+    assert len(free.by_rung[TOP]) == 600
+    assert backend.pids == {1: pid}, "nor is it taken for stuck"
+    blocked.take.set()
+    blocked.end().check(restarts=0)
+    counters = blocked.session.counters
+    assert counters.dropped > 0, "what does not fit is dropped and counted, not kept"
+    assert counters.lost == 0
 
 
 def test_the_low_rung_is_not_held_back():
