@@ -111,7 +111,12 @@ class _Node:
         self._event_loop = simpy.Store(env)
         self._decoders = [simpy.Store(env) for _ in services]
         self._rungs = [
-            {name: simpy.Store(env, capacity=RUNG_QUEUE_FRAMES) for name in service.rungs} for service in services
+            {
+                name: simpy.Store(env, capacity=RUNG_QUEUE_FRAMES)
+                for name, rung in service.rungs.items()
+                if rung.picture_s is not None
+            }
+            for service in services
         ]
         self._packagers = [simpy.Store(env) for _ in services]
         env.process(self._arrive())
@@ -125,7 +130,8 @@ class _Node:
 
     def _arrive(self) -> Process:
         for arrival_s, position, index in _in_order(self._arrivals):
-            yield self._env.timeout(arrival_s - self._env.now)
+            # now + (arrival - now) may round to just after the arrival, and another frame may come at the same moment.
+            yield self._env.timeout(max(arrival_s - self._env.now, 0.0))
             self._event_loop.put(position)
             self._decoders[position].put(index)
 
@@ -143,9 +149,9 @@ class _Node:
                 if rung.picture_s is None:
                     self._packagers[position].put((name, index, math.nan))
             yield from self._cores.run(thread, float(service.decode_s[index]))
-            for name, rung in service.rungs.items():
-                if rung.picture_s is not None and rung.kept[index]:
-                    yield self._rungs[position][name].put(index)
+            for name, waiting in self._rungs[position].items():
+                if service.rungs[name].kept[index]:
+                    yield waiting.put(index)
 
     def _encode(self, position: int, name: str, picture_s: Floats) -> Process:
         thread = _Thread()

@@ -120,6 +120,15 @@ def test_an_overloaded_node_works_at_full_speed_and_is_fair():
     assert np.polyfit(records.frames["arrival_s"], lag, 1)[0] == pytest.approx(excess, rel=0.1)
 
 
+def test_frames_of_two_streams_may_come_at_the_same_moment():
+    """The clock is advanced by differences, whose sums may round to just after a moment that comes twice."""
+    moments = np.cumsum(np.random.default_rng(1).exponential(FRAME_S, 2000))
+    arrivals = load(moments, cores=4)
+    arrivals = dataclasses.replace(arrivals, streams=(*arrivals.streams, arrivals.streams[0].copy(1, later_s=0.0)))
+    records = run_node(arrivals, work(arrivals, decode_s=1e-6, picture_s=1e-6))
+    assert len(records.frames) == 4000
+
+
 def test_a_copied_rung_is_muxed_without_waiting_for_a_decoder():
     """Its packet is handed on before it is decoded, so that with two cores only its muxing stands before it."""
     copied = ONE_RUNG.rungs[0].model_copy(update={"copied": True})
