@@ -60,7 +60,9 @@ class Link:
         self._send(opening)
 
     def send(self, packet: SourcePacket) -> bool:
-        """Send a packet; blocks while the worker takes nothing. Returns False if it is gone."""
+        """Send a packet; blocks while the worker takes nothing. Returns False if it is gone, or has given up."""
+        if self.ended is not None:
+            return False
         same = packet.avcc == self._avcc
         self._avcc = packet.avcc
         if self._unanswered == 0:
