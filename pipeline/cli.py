@@ -60,6 +60,15 @@ def serve(
         str | None, typer.Option(metavar="URL", help="told when an admitted publisher is gone")
     ] = None,
     encoder: Annotated[Encoder, typer.Option(help="which backend encodes")] = Encoder.AUTO,
+    record: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="keep every stream on disk, playable as HLS")
+    ] = None,
+    record_hours: Annotated[
+        float, typer.Option(min=0.01, max=1e6, help="how long a recording is kept after its end")
+    ] = 24.0,
+    record_gib: Annotated[
+        float, typer.Option(min=0.001, max=1e6, help="what all recordings may take; the oldest go first")
+    ] = 20.0,
     check: Annotated[
         bool, typer.Option("--check", help="read the streams back and report what RFC 8216 forbids")
     ] = False,
@@ -72,6 +81,7 @@ def serve(
 
     from pipeline.hls.checker import Checker
     from pipeline.ladders.choice import choose_backend
+    from pipeline.recording import Limits, Recorder
     from pipeline.rtmp.callbacks import HttpCallbacks
     from pipeline.serve import BUILT_IN_LADDER
     from pipeline.serve import serve as serve_live
@@ -85,6 +95,7 @@ def serve(
     callbacks = HttpCallbacks(on_publish=on_publish, on_publish_done=on_publish_done)
     backend, why = choose_backend(encoder)
     _say(why)
+    recorder = Recorder(record, limits=Limits(hours=record_hours, gib=record_gib)) if record is not None else None
     checker = Checker(lambda violation: _say(f"check    {violation}")) if check else None
     asyncio.run(
         serve_live(
@@ -96,6 +107,7 @@ def serve(
             rtmp_port=rtmp_port,
             http_port=http_port,
             checker=checker,
+            recorder=recorder,
             ready=lambda pipeline: _announce(pipeline, host, fresh_key),
         )
     )

@@ -3,22 +3,29 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import signal
 import time
 from collections.abc import Callable
+from dataclasses import asdict
 from types import TracebackType
 from typing import Self
 
 from pipeline.broadcast import GRACE_S, Broadcasts
+from pipeline.health import Health
 from pipeline.hls.checker import Checker
 from pipeline.hls.store import Store
+from pipeline.http_connections import DescriptorAlarm, raise_descriptor_limit
 from pipeline.ladders.backend import LadderBackend
 from pipeline.marks import Marks
 from pipeline.origin import Origin
+from pipeline.recording import Recorder
 from pipeline.rtmp.callbacks import HttpCallbacks
 from pipeline.rtmp.keys import APP, StreamKeys
 from pipeline.rtmp.server import RtmpServer
 from scenarios.ladder import Ladder, Rung
+
+log = logging.getLogger(__name__)
 
 BUILT_IN_LADDER = Ladder(
     segment_s=2.0,
@@ -32,6 +39,8 @@ FLUSH_S = 2.5
 """Longest wait, on stopping, for frames that are still being encoded."""
 FAREWELL_S = 2.0
 """How long the origin stays up after the end, for viewers to read that it is the end."""
+RECORDING_END_S = 2.0
+"""Longest wait, on stopping, for the disk to take the end of the recordings; meanwhile viewers read theirs."""
 VIEWER_GONE_S = 10.0
 """Without a request for so long there is no viewer to wait for."""
 
@@ -45,6 +54,7 @@ class LivePipeline:
         origin: the HTTP server; likewise.
         broadcasts: the streams being encoded.
         callbacks: who is asked about publishers; its `calls` have their latencies.
+        health: what `/healthz` tells.
     """
 
     def __init__(
@@ -59,10 +69,16 @@ class LivePipeline:
         http_port: int = 0,
         marks: Marks | None = None,
         grace_s: float = GRACE_S,
+        recorder: Recorder | None = None,
     ) -> None:
         """Prepare; entering the context opens both ports (0 lets the system choose)."""
         backend.check(ladder)
-        self.store = Store()
+        self._recorder, self._ladder = recorder, ladder
+        self.store = (
+            Store()
+            if recorder is None
+            else Store(on_segment=recorder.on_segment, on_interrupt=recorder.on_interrupt, on_end=recorder.on_end)
+        )
         self.broadcasts = Broadcasts(self.store, ladder=ladder, backend=backend, marks=marks, grace_s=grace_s)
         self.callbacks = callbacks if callbacks is not None else HttpCallbacks()
         self.rtmp = RtmpServer(
@@ -72,15 +88,23 @@ class LivePipeline:
             callbacks=self.callbacks,
             publish=self.broadcasts.publish,
         )
-        self.origin = Origin(self.store, host=host, port=http_port)
+        self.health = Health()
+        self.health.register("live_streams", facts=lambda: len(self.rtmp.live_names))
+        self.health.register("ingest", facts=lambda: asdict(self.rtmp.counts))
+        if recorder is not None:
+            self.health.register("recording", check=recorder.alert, facts=recorder.facts)
+        self.origin = Origin(self.store, host=host, port=http_port, health=self.health)
 
     async def __aenter__(self) -> Self:
-        """Open both ports; NotReady if one cannot be."""
-        await self.origin.start()
+        """Take the recording folder, then open both ports; NotReady if one cannot be."""
+        if self._recorder is not None:
+            await asyncio.to_thread(self._recorder.start, self._ladder)
         try:
+            await self.origin.start()
             await self.rtmp.start()
         except BaseException:
             await self.origin.close()
+            await self._end_recordings()
             raise
         return self
 
@@ -92,10 +116,14 @@ class LivePipeline:
         await self.rtmp.close()
         await self.broadcasts.close(FLUSH_S)
         seen_s = self.origin.last_request_s
-        if was_live and seen_s is not None and time.monotonic() - seen_s < VIEWER_GONE_S:
-            await asyncio.sleep(FAREWELL_S)
+        is_watched = was_live and seen_s is not None and time.monotonic() - seen_s < VIEWER_GONE_S
+        await asyncio.gather(self._end_recordings(), asyncio.sleep(FAREWELL_S if is_watched else 0.0))
         await self.callbacks.close()
         await self.origin.close()
+
+    async def _end_recordings(self) -> None:
+        if self._recorder is not None and not await asyncio.to_thread(self._recorder.close, RECORDING_END_S):
+            log.warning("the disk did not take the end of every recording; the next start with this folder repairs it")
 
 
 async def serve(
@@ -108,6 +136,7 @@ async def serve(
     rtmp_port: int = 1935,
     http_port: int = 8080,
     checker: Checker | None = None,
+    recorder: Recorder | None = None,
     ready: Callable[[LivePipeline], None] = lambda _: None,
 ) -> None:
     """Serve until SIGINT or SIGTERM, then end every stream properly; takes at most 5 s to stop.
@@ -121,14 +150,18 @@ async def serve(
         rtmp_port: port of the ingest; 0 lets the system choose.
         http_port: port of the origin; 0 lets the system choose.
         checker: reads every stream like one more viewer, if given.
+        recorder: keeps every stream on disk, if given.
         ready: called once both ports are open.
 
     Raises:
-        NotReady: a port cannot be opened.
+        NotReady: a port cannot be opened, or the recording folder not be used.
         EncoderUnavailable: the backend cannot encode the ladder.
     """
     stopped = asyncio.Event()
     loop = asyncio.get_running_loop()
+    raise_descriptor_limit()
+    alarm = DescriptorAlarm()
+    loop.set_exception_handler(alarm)
     async with LivePipeline(
         ladder=ladder,
         keys=keys,
@@ -137,7 +170,9 @@ async def serve(
         host=host,
         rtmp_port=rtmp_port,
         http_port=http_port,
+        recorder=recorder,
     ) as pipeline:
+        pipeline.health.register("descriptors", check=alarm.alert)
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, stopped.set)
         try:

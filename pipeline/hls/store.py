@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 from scenarios.ladder import Ladder, Rung
 
@@ -84,7 +85,7 @@ class Window:
             limit=self.limit,
             discontinuity_sequence=self.discontinuity_sequence
             + (leaves_list is not None and leaves_list.discontinuity),
-            target_duration_s=max(self.target_duration_s, _whole_seconds(segment.duration_s)),
+            target_duration_s=max(self.target_duration_s, whole_seconds(segment.duration_s)),
             codecs=codecs,
             peak_bps=max(self.peak_bps, segment_bps) if counts else self.peak_bps,
             total_bytes=self.total_bytes + len(segment.data),
@@ -95,11 +96,19 @@ class Window:
 class RungStore:
     """One rung of one stream; written by the stream's packager only."""
 
-    def __init__(self, rung: Rung, *, segment_s: float, listed: int) -> None:
+    def __init__(
+        self,
+        rung: Rung,
+        *,
+        segment_s: float,
+        listed: int,
+        on_segment: Callable[[Segment], None] = lambda _: None,
+    ) -> None:
         self.rung = rung
+        self._on_segment = on_segment
         self._sequence = 0
         self._broken = False
-        self.window = Window(limit=listed, target_duration_s=max(1, _whole_seconds(segment_s)))
+        self.window = Window(limit=listed, target_duration_s=max(1, whole_seconds(segment_s)))
 
     def append(
         self,
@@ -121,6 +130,7 @@ class RungStore:
         self._sequence += 1
         self._broken = False
         self.window = self.window.with_segment(segment, codecs)
+        self._on_segment(segment)
         return segment
 
     def end(self) -> None:
@@ -133,18 +143,44 @@ class RungStore:
         self._broken = bool(self.window.listed)
 
 
-def _whole_seconds(duration_s: float) -> int:
+def whole_seconds(duration_s: float) -> int:
     """Round as RFC 8216 means it: halves go up."""
     return math.floor(duration_s + 0.5)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoreHooks:
+    """Who else hears of what is published; none may block or raise.
+
+    Attributes:
+        on_segment: called with stream, rung name and segment, from the packager's thread, once it can be fetched.
+        on_interrupt: called when a publisher is gone and another may come, from the packager's thread.
+        on_end: called when no segment will follow, from the event loop.
+    """
+
+    on_segment: Callable[[StreamStore, str, Segment], None] = lambda *_: None
+    on_interrupt: Callable[[StreamStore], None] = lambda _: None
+    on_end: Callable[[StreamStore], None] = lambda _: None
 
 
 class StreamStore:
     """All rungs of one stream, by name, highest first."""
 
-    def __init__(self, name: str, ladder: Ladder, *, listed: int = LISTED_SEGMENTS) -> None:
+    def __init__(
+        self, name: str, ladder: Ladder, *, listed: int = LISTED_SEGMENTS, hooks: StoreHooks | None = None
+    ) -> None:
         self.name = name
         self.ladder = ladder
-        self.rungs = {rung.name: RungStore(rung, segment_s=ladder.segment_s, listed=listed) for rung in ladder.rungs}
+        self._hooks = hooks or StoreHooks()
+        self.rungs = {
+            rung.name: RungStore(
+                rung,
+                segment_s=ladder.segment_s,
+                listed=listed,
+                on_segment=partial(self._hooks.on_segment, self, rung.name),
+            )
+            for rung in ladder.rungs
+        }
 
     @property
     def playable(self) -> bool:
@@ -155,25 +191,36 @@ class StreamStore:
         """End every rung."""
         for rung in self.rungs.values():
             rung.end()
+        self._hooks.on_end(self)
 
     def interrupt(self) -> None:
         """Interrupt every rung: its publisher is gone, another may come."""
         for rung in self.rungs.values():
             rung.interrupt()
+        self._hooks.on_interrupt(self)
 
 
 class Store:
     """Every stream this origin knows; the only place that names of files come from."""
 
-    def __init__(self, *, listed: int = LISTED_SEGMENTS) -> None:
+    def __init__(
+        self,
+        *,
+        listed: int = LISTED_SEGMENTS,
+        on_segment: Callable[[StreamStore, str, Segment], None] = lambda *_: None,
+        on_interrupt: Callable[[StreamStore], None] = lambda _: None,
+        on_end: Callable[[StreamStore], None] = lambda _: None,
+    ) -> None:
+        """Start empty; see `StoreHooks` for the callbacks."""
         self._listed = listed
+        self._hooks = StoreHooks(on_segment=on_segment, on_interrupt=on_interrupt, on_end=on_end)
         self._streams: dict[str, StreamStore] = {}
 
     def stream(self, name: str, ladder: Ladder) -> StreamStore:
         """Return the stream of that name, made on its first publish and kept over reconnections."""
         found = self._streams.get(name)
         if found is None:
-            found = self._streams[name] = StreamStore(name, ladder, listed=self._listed)
+            found = self._streams[name] = StreamStore(name, ladder, listed=self._listed, hooks=self._hooks)
         elif found.ladder != ladder:
             raise ValueError(f"stream {name!r} has another ladder")
         return found
