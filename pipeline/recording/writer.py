@@ -97,9 +97,15 @@ class Writer:
                 raise
         try:
             recording.add(taken.rung, taken.place, taken.segment)
-        except FileNotFoundError:  # its folder was removed: what it lists is gone, so the next segment starts another
-            self._live.pop(taken.feed).abandon()
+        except FileNotFoundError:
+            self._abandon(recording)
             raise
+
+    def _abandon(self, recording: Recording) -> None:
+        """Give up a recording whose folder was removed: what it lists is gone. The next segment starts another."""
+        recording.abandon()
+        self._live = {feed: live for feed, live in self._live.items() if live is not recording}
+        self._ending = [ending for ending in self._ending if ending is not recording]
 
     def _open(self, taken: Taken) -> Recording:
         folder = make_recording_folder(self._root, taken.feed.stream.name, taken.segment.unix_s)
@@ -114,15 +120,20 @@ class Writer:
         listed = False
         for recording in [recording for recording in self._unfinished if recording.is_stale]:
             with self._faults_noted():
-                recording.publish()
+                try:
+                    recording.publish()
+                except FileNotFoundError:
+                    self._abandon(recording)
+                    raise
                 listed = True
                 if recording.is_ended:
-                    self._ending.remove(recording)
-                    if recording.rows:
-                        self._retention.finished.append(
-                            Finished(recording.folder, recording.size_bytes, ended_unix_s=time.time())
-                        )
+                    self._finish(recording)
         return listed
+
+    def _finish(self, recording: Recording) -> None:
+        self._ending.remove(recording)
+        if recording.rows:
+            self._retention.finished.append(Finished(recording.folder, recording.size_bytes, ended_unix_s=time.time()))
 
     def _lose(self, segments: int) -> None:
         self.lost_segments += segments
