@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import re
+
 from aiohttp import web
+
+_RANGE = re.compile(r"bytes=(\d{0,15})-(\d{0,15})", re.ASCII | re.IGNORECASE)
 
 
 def requested_span(request: web.Request, size: int) -> tuple[int, int] | None:
@@ -14,15 +18,14 @@ def requested_span(request: web.Request, size: int) -> tuple[int, int] | None:
     Raises:
         HTTPRequestRangeNotSatisfiable: no byte of it exists.
     """
-    if request.method != "GET" or "If-Range" in request.headers:
+    asked = _RANGE.fullmatch(request.headers.get("Range", ""))
+    if request.method != "GET" or asked is None or "If-Range" in request.headers:
         return None
-    try:
-        asked = request.http_range
-    except ValueError:
+    first, last = (int(digits) if digits else None for digits in asked.groups())
+    if (first is None and last is None) or (first is not None and last is not None and last < first):
         return None
-    if asked.start is None:
-        return None
-    first, end, _ = asked.indices(size)
-    if first >= end:
+    if first is None:
+        first, last = max(0, size - (last or 0)), None  # the last so many bytes
+    if first >= size:
         raise web.HTTPRequestRangeNotSatisfiable(headers={"Content-Range": f"bytes */{size}"})
-    return first, end
+    return first, size if last is None else min(size, last + 1)

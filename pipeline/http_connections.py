@@ -46,6 +46,25 @@ def connections_allowed() -> int:
     return max(soft // 4, min(MAX_CONNECTIONS, soft - RESERVED_DESCRIPTORS))
 
 
+class Viewer(web.RequestHandler):
+    """A connection; what is no HTTP is answered in three words.
+
+    aiohttp would send back what came, and log a traceback for whatever anyone sends.
+    """
+
+    __slots__ = ()
+
+    def handle_error(
+        self, request: web.BaseRequest, status: int = 500, exc: BaseException | None = None, message: str | None = None
+    ) -> web.StreamResponse:
+        """Return the answer to a malformed request; a bug of ours keeps its traceback."""
+        if status >= 500:
+            return super().handle_error(request, status, exc, message)
+        response = web.Response(status=status, text="malformed request\n")
+        response.force_close()
+        return response
+
+
 class Door:
     """Lets connections in to an HTTP server while there is room; the factory of a listening socket's protocols.
 
@@ -55,8 +74,8 @@ class Door:
         turned_away: connections that found it full.
     """
 
-    def __init__(self, server: web.Server, *, max_connections: int) -> None:
-        self._server, self._max_connections = server, max_connections
+    def __init__(self, server: web.Server, *, max_connections: int, keepalive_s: float) -> None:
+        self._server, self._max_connections, self._keepalive_s = server, max_connections, keepalive_s
         self.turned_away = 0
 
     def __call__(self) -> asyncio.Protocol:
@@ -71,9 +90,10 @@ class Door:
             transport.close()
             return
         transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
-        handler = self._server()
-        transport.set_protocol(handler)
-        handler.connection_made(transport)
+        loop = asyncio.get_running_loop()
+        viewer = Viewer(self._server, loop=loop, access_log=None, keepalive_timeout=self._keepalive_s)
+        transport.set_protocol(viewer)
+        viewer.connection_made(transport)
 
 
 class _Arrival(asyncio.Protocol):

@@ -181,7 +181,7 @@ class Origin:
         health.register("playable_streams", facts=lambda: store.count(lambda stream: stream.playable))
         app = origin_app(store, health)
         app.on_response_prepare.append(self._note_request)
-        self._runner = web.AppRunner(app, access_log=None, keepalive_timeout=KEEPALIVE_S, shutdown_timeout=1.0)
+        self._runner = web.AppRunner(app, shutdown_timeout=1.0)
         self._listening: asyncio.Server | None = None
 
     @property
@@ -200,7 +200,7 @@ class Origin:
         """
         await self._runner.setup()
         assert self._runner.server is not None
-        door = Door(self._runner.server, max_connections=self._max_connections)
+        door = Door(self._runner.server, max_connections=self._max_connections, keepalive_s=KEEPALIVE_S)
         loop = asyncio.get_running_loop()
         try:
             self._listening = await loop.create_server(door, self._host, self._asked_port, backlog=BACKLOG)
