@@ -7,23 +7,27 @@ import errno
 import logging
 import resource
 import socket
+import struct
 import time
+from math import inf
 from typing import Any
 
 from aiohttp import web
 
 log = logging.getLogger(__name__)
 
-MAX_CONNECTIONS = 8192
+MAX_VIEWERS = 8192
 """Viewers at a time; beyond it a CDN belongs in front."""
-RESERVED_DESCRIPTORS = 384
-"""File descriptors left to the rest: 256 publishers, files of recordings, pipes of encoders."""
+MAX_PUBLISHERS = 256
+RESERVED_DESCRIPTORS = MAX_PUBLISHERS + 128
+"""File descriptors that are not for viewers: publishers, files of recordings, pipes of encoders."""
 WANTED_DESCRIPTORS = 16_384
 SEND_BUFFER_BYTES = 256 * 1024
 """What the system may hold for one viewer (Linux doubles it); else it grows to several MiB for a slow one."""
 ALERT_S = 10.0
 """How long a connection that could not be accepted keeps the alert up."""
 LOG_EVERY_S = 60.0
+_NO_DESCRIPTORS = "out of file descriptors: new connections wait; raise `ulimit -n`"
 _TURNED_AWAY = (
     b"HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nRetry-After: 2\r\n"
     b"Access-Control-Allow-Origin: *\r\nContent-Length: 0\r\n\r\n"
@@ -38,12 +42,27 @@ def raise_descriptor_limit() -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
-def connections_allowed() -> int:
+def viewers_allowed() -> int:
     """Return how many viewers the process's file descriptors allow: a quarter of them where there are very few."""
+    descriptors = _descriptor_limit()
+    return int(max(descriptors // 4, min(MAX_VIEWERS, descriptors - RESERVED_DESCRIPTORS)))
+
+
+def publishers_allowed() -> int:
+    """Return how many publishers may be connected, likewise."""
+    return int(min(MAX_PUBLISHERS, _descriptor_limit() // 4))
+
+
+def _descriptor_limit() -> float:
     soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if soft == resource.RLIM_INFINITY:
-        return MAX_CONNECTIONS
-    return max(soft // 4, min(MAX_CONNECTIONS, soft - RESERVED_DESCRIPTORS))
+    return inf if soft == resource.RLIM_INFINITY else soft
+
+
+def hang_up(transport: asyncio.Transport) -> None:
+    """Break the connection, and have the system forget what it still holds for a peer that does not read."""
+    forget = struct.pack("ii", 1, 0)  # linger, for 0 s
+    transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, forget)
+    transport.abort()
 
 
 class Viewer(web.RequestHandler):
@@ -114,21 +133,22 @@ class DescriptorAlarm:
     """
 
     def __init__(self) -> None:
-        self._failed_s = self._logged_s = float("-inf")
+        self._failed_s = self._logged_s = -inf
 
     def __call__(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
         """See `asyncio.loop.set_exception_handler`."""
         error = context.get("exception")
-        if not (isinstance(error, OSError) and error.errno in (errno.EMFILE, errno.ENFILE)):
+        if isinstance(error, OSError) and error.errno in (errno.EMFILE, errno.ENFILE):
+            self._failed_s = time.monotonic()
+            if self._failed_s - self._logged_s >= LOG_EVERY_S:
+                self._logged_s = self._failed_s
+                log.warning(_NO_DESCRIPTORS)
+        elif not (self._failed_s > -inf and "_start_serving" in context["message"]):
+            # asyncio comes back a second later to sockets that could not accept, also to those closed meanwhile
             loop.default_exception_handler(context)
-            return
-        self._failed_s = time.monotonic()
-        if self._failed_s - self._logged_s >= LOG_EVERY_S:
-            self._logged_s = self._failed_s
-            log.warning("out of file descriptors: new connections wait; raise `ulimit -n`")
 
     def alert(self) -> str | None:
         """Return the alert of the last seconds, or None."""
         if time.monotonic() - self._failed_s > ALERT_S:
             return None
-        return "out of file descriptors: new connections wait; raise `ulimit -n`"
+        return _NO_DESCRIPTORS

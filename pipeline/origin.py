@@ -16,7 +16,7 @@ from pipeline.byte_range import requested_span
 from pipeline.health import Health
 from pipeline.hls.playlist import media_playlist, multivariant_playlist
 from pipeline.hls.store import RungStore, Store, StreamStore
-from pipeline.http_connections import Door, connections_allowed
+from pipeline.http_connections import Door, hang_up, viewers_allowed
 from scenarios.errors import NotReady
 
 PLAYLIST_TYPE = "application/vnd.apple.mpegurl"
@@ -135,7 +135,7 @@ async def _segment(request: web.Request) -> web.StreamResponse:
             await _send(request, response, memoryview(segment.data)[first:end])
     except TimeoutError:  # the rest can no longer be told apart from the body: only hanging up is left
         if request.transport is not None:
-            request.transport.abort()
+            hang_up(request.transport)
     return response
 
 
@@ -176,9 +176,10 @@ class Origin:
         """
         self.last_request_s: float | None = None
         self._host, self._asked_port = host, port
-        self._max_connections = max_connections or connections_allowed()
+        self._max_connections = max_connections or viewers_allowed()
         health = health or Health()
         health.register("playable_streams", facts=lambda: store.count(lambda stream: stream.playable))
+        health.register("viewer_connections", facts=lambda: self.connections)
         app = origin_app(store, health)
         app.on_response_prepare.append(self._note_request)
         self._runner = web.AppRunner(app, shutdown_timeout=1.0)
@@ -191,6 +192,12 @@ class Origin:
             return self._asked_port
         port: int = self._listening.sockets[0].getsockname()[1]
         return port
+
+    @property
+    def connections(self) -> int:
+        """Viewers that are connected."""
+        server = self._runner.server
+        return len(server.connections) if server is not None else 0
 
     async def start(self) -> None:
         """Open the port.

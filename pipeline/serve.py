@@ -15,7 +15,7 @@ from pipeline.broadcast import GRACE_S, Broadcasts
 from pipeline.health import Health
 from pipeline.hls.checker import Checker
 from pipeline.hls.store import Store
-from pipeline.http_connections import DescriptorAlarm, raise_descriptor_limit
+from pipeline.http_connections import DescriptorAlarm, publishers_allowed, raise_descriptor_limit
 from pipeline.ladders.backend import LadderBackend
 from pipeline.marks import Marks
 from pipeline.origin import Origin
@@ -87,6 +87,7 @@ class LivePipeline:
             authorise=keys.authorise,
             callbacks=self.callbacks,
             publish=self.broadcasts.publish,
+            max_connections=publishers_allowed(),
         )
         self.health = Health()
         self.health.register("live_streams", facts=lambda: len(self.rtmp.live_names))

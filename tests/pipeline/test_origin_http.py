@@ -216,7 +216,7 @@ def test_the_answer_on_health_names_every_alert_and_is_then_503():
     health.register("clock", check=lambda: None)
     bad, good = exchange(get("/healthz"), get("/healthz"), health=health)
     assert (bad.status, good.status) == (503, 200)
-    told = {"disk": {"free_bytes": 0}, "playable_streams": 1}
+    told = {"disk": {"free_bytes": 0}, "playable_streams": 1, "viewer_connections": 1}
     assert json.loads(bad.body) == {"status": "alert", "alerts": {"disk": "the disk is full"}, **told}
     assert json.loads(good.body) == {"status": "ok", "alerts": {}, **told}
 
