@@ -24,7 +24,7 @@ RESERVED_DESCRIPTORS = MAX_PUBLISHERS + 128
 WANTED_DESCRIPTORS = 16_384
 SEND_BUFFER_BYTES = 256 * 1024
 """What the system may hold for one viewer (Linux doubles it); else it grows to several MiB for a slow one."""
-ALERT_S = 10.0
+ALERT_S = 5.0
 """How long a connection that could not be accepted keeps the alert up."""
 LOG_EVERY_S = 60.0
 _NO_DESCRIPTORS = "out of file descriptors: new connections wait; raise `ulimit -n`"

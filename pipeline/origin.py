@@ -38,7 +38,8 @@ PREFLIGHT = {
 }
 """What a page of another origin may send: the answer to a browser's OPTIONS."""
 BACKLOG = 128
-"""Connections that may wait for the event loop; asyncio accepts so many at a time."""
+"""Connections that may wait for the event loop. asyncio accepts so many before it asks whether there is room, hence no
+more than `max_connections`."""
 _STORE = web.AppKey("store", Store)
 _HEALTH = web.AppKey("health", Health)
 
@@ -210,7 +211,8 @@ class Origin:
         door = Door(self._runner.server, max_connections=self._max_connections, keepalive_s=KEEPALIVE_S)
         loop = asyncio.get_running_loop()
         try:
-            self._listening = await loop.create_server(door, self._host, self._asked_port, backlog=BACKLOG)
+            backlog = min(BACKLOG, self._max_connections)
+            self._listening = await loop.create_server(door, self._host, self._asked_port, backlog=backlog)
         except OSError as error:
             await self._runner.cleanup()
             raise self._not_ready(error) from error
