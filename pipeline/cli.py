@@ -12,6 +12,7 @@ import typer
 if TYPE_CHECKING:
     from pipeline.rtmp.keys import StreamKeys
     from pipeline.serve import LivePipeline
+    from scenarios.ladder import Ladder
 
 app = typer.Typer()
 
@@ -25,6 +26,11 @@ class Encoder(StrEnum):
     X264 = "x264"
     NVENC = "nvenc"
     FFMPEG = "ffmpeg"
+
+
+RecordFolder = Annotated[Path | None, typer.Option(metavar="DIR", help="keep every stream on disk, playable as HLS")]
+RecordHours = Annotated[float, typer.Option(min=0.01, max=1e6, help="how long a recording is kept after its end")]
+RecordGib = Annotated[float, typer.Option(min=0.001, max=1e6, help="what all recordings take; the oldest go first")]
 
 
 @app.command()
@@ -60,15 +66,9 @@ def serve(
         str | None, typer.Option(metavar="URL", help="told when an admitted publisher is gone")
     ] = None,
     encoder: Annotated[Encoder, typer.Option(help="which backend encodes")] = Encoder.AUTO,
-    record: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="keep every stream on disk, playable as HLS")
-    ] = None,
-    record_hours: Annotated[
-        float, typer.Option(min=0.01, max=1e6, help="how long a recording is kept after its end")
-    ] = 24.0,
-    record_gib: Annotated[
-        float, typer.Option(min=0.001, max=1e6, help="what all recordings may take; the oldest go first")
-    ] = 20.0,
+    record: RecordFolder = None,
+    record_hours: RecordHours = 24.0,
+    record_gib: RecordGib = 20.0,
     check: Annotated[
         bool, typer.Option("--check", help="read the streams back and report what RFC 8216 forbids")
     ] = False,
@@ -83,14 +83,8 @@ def serve(
     from pipeline.ladders.choice import choose_backend
     from pipeline.recording import Limits, Recorder
     from pipeline.rtmp.callbacks import HttpCallbacks
-    from pipeline.serve import BUILT_IN_LADDER
     from pipeline.serve import serve as serve_live
 
-    ladder = BUILT_IN_LADDER
-    if file is not None:
-        from scenarios import load_scenario
-
-        ladder = load_scenario(file).ladder
     stream_keys, fresh_key = _keys(keys)
     callbacks = HttpCallbacks(on_publish=on_publish, on_publish_done=on_publish_done)
     backend, why = choose_backend(encoder)
@@ -99,7 +93,7 @@ def serve(
     checker = Checker(lambda violation: _say(f"check    {violation}")) if check else None
     asyncio.run(
         serve_live(
-            ladder=ladder,
+            ladder=_ladder(file),
             keys=stream_keys,
             backend=backend,
             callbacks=callbacks,
@@ -143,6 +137,17 @@ def measure(
     with budget_bar(QUICK_BUDGET_S) as (say, progress):
         measure_quick(out, ladder=ladder, source=source, encoder=encoder, say=say, progress=progress)
     print(out)
+
+
+def _ladder(file: Path | None) -> Ladder:
+    """Return the ladder of the scenario, else the built-in one."""
+    from pipeline.serve import BUILT_IN_LADDER
+
+    if file is None:
+        return BUILT_IN_LADDER
+    from scenarios import load_scenario
+
+    return load_scenario(file).ladder
 
 
 def _keys(file: Path | None) -> tuple[StreamKeys, str | None]:

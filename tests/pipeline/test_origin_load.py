@@ -290,12 +290,13 @@ def _bytes_left(viewer: socket.socket) -> int:
 @asynccontextmanager
 async def connected(port: int, count: int) -> AsyncIterator[list[asyncio.StreamReader]]:
     """Open so many connections that say nothing."""
-    pairs = [await asyncio.open_connection("127.0.0.1", port) for _ in range(count)]
-    try:
-        yield [reader for reader, _ in pairs]
-    finally:
-        for _, writer in pairs:
-            writer.close()
+    readers: list[asyncio.StreamReader] = []
+    with ExitStack() as writers:
+        for _ in range(count):
+            reader, writer = await asyncio.open_connection("127.0.0.1", port)
+            writers.callback(writer.close)
+            readers.append(reader)
+        yield readers
 
 
 def test_connections_beyond_the_cap_are_told_so_and_those_within_it_go_on():
@@ -374,7 +375,7 @@ def test_a_server_that_runs_out_of_file_descriptors_says_so_once_and_recovers():
             assert await _status(viewer, "/healthz") == 200
             highest = max(int(path.name) for path in Path(f"/proc/{pid}/fd").iterdir())
             resource.prlimit(pid, resource.RLIMIT_NOFILE, (highest + 1, 64))
-            async with connected(rtmp_port, 20), connected(http_port, 20):
+            async with connected(rtmp_port, 8), connected(http_port, 8):
                 await _until_status(viewer, "/healthz", 503)
                 async with viewer.get("/healthz") as answer:
                     assert "out of file descriptors" in (await answer.json())["alerts"]["descriptors"]
