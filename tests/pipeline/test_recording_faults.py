@@ -344,3 +344,16 @@ def _decoded_frames(playlist: Path) -> int:
     answer = subprocess.run(command, capture_output=True, check=True, timeout=60)
     assert answer.stderr == b""
     return int(answer.stdout.split()[-1])
+
+
+@pytest.mark.requires_ffmpeg
+def test_a_signal_ends_the_recording_properly_and_soon(tmp_path):
+    """P19: what was being encoded is recorded too, and the server is gone within 5 s."""
+    with serving("--record", str(tmp_path)) as server, publisher(server.publish_url, 60) as ffmpeg:
+        server.wait_for_playlist()
+        server.process.terminate()
+        assert server.process.wait(5) == 0
+        ffmpeg.kill()
+    read = {rung: listing(recordings(tmp_path)[0] / rung / "index.m3u8") for rung in ("720p30", "480p30")}
+    assert all(playlist.ended for playlist in read.values())
+    assert read["720p30"].names == read["480p30"].names
