@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from pipeline.ladders.choice import Choice
     from pipeline.rtmp.keys import StreamKeys
     from pipeline.serve import LivePipeline
+    from scenarios.ladder import Ladder
 
 app = typer.Typer()
 
@@ -36,6 +37,11 @@ class Segments(StrEnum):
 
     MPEGTS = "mpegts"
     FMP4 = "fmp4"
+
+
+RecordFolder = Annotated[Path | None, typer.Option(metavar="DIR", help="keep every stream on disk, playable as HLS")]
+RecordHours = Annotated[float, typer.Option(min=0.01, max=1e6, help="how long a recording is kept after its end")]
+RecordGib = Annotated[float, typer.Option(min=0.001, max=1e6, help="what all recordings take; the oldest go first")]
 
 
 @app.command()
@@ -79,6 +85,9 @@ def serve(
         int, typer.Option(min=0, max=64, help="streams that share an encoder process; 0 encodes in the server's own")
     ] = 4,
     segments: Annotated[Segments, typer.Option(help="container of the HLS segments")] = Segments.MPEGTS,
+    record: RecordFolder = None,
+    record_hours: RecordHours = 24.0,
+    record_gib: RecordGib = 20.0,
     check: Annotated[
         bool, typer.Option("--check", help="read the streams back and report what RFC 8216 forbids")
     ] = False,
@@ -90,24 +99,20 @@ def serve(
     import asyncio
 
     from pipeline.hls.checker import Checker
+    from pipeline.recording import Limits, Recorder
     from pipeline.rtmp.callbacks import HttpCallbacks
-    from pipeline.serve import BUILT_IN_LADDER
     from pipeline.serve import serve as serve_live
 
-    ladder = BUILT_IN_LADDER
-    if file is not None:
-        from scenarios import load_scenario
-
-        ladder = load_scenario(file).ladder
     stream_keys, fresh_key = _keys(keys)
     callbacks = HttpCallbacks(on_publish=on_publish, on_publish_done=on_publish_done)
     ssl_context = _rtmps(rtmps_cert, rtmps_key)
     backend, why = _choice(encoder, streams_per_worker)
     _say(why)
+    recorder = Recorder(record, limits=Limits(hours=record_hours, gib=record_gib)) if record is not None else None
     checker = Checker(lambda violation: _say(f"check    {violation}")) if check else None
     asyncio.run(
         serve_live(
-            ladder=ladder,
+            ladder=_ladder(file),
             keys=stream_keys,
             backend=backend,
             callbacks=callbacks,
@@ -117,6 +122,7 @@ def serve(
             ssl_context=ssl_context,
             segments=segments,
             checker=checker,
+            recorder=recorder,
             ready=lambda pipeline: _announce(pipeline, host, fresh_key, is_rtmps=ssl_context is not None),
         )
     )
@@ -161,6 +167,17 @@ def _choice(encoder: Encoder, streams_per_worker: int) -> Choice:
 
     make = in_workers(streams_per_worker) if streams_per_worker else in_this_process
     return choose_backend(encoder, make=make)
+
+
+def _ladder(file: Path | None) -> Ladder:
+    """Return the ladder of the scenario, else the built-in one."""
+    from pipeline.serve import BUILT_IN_LADDER
+
+    if file is None:
+        return BUILT_IN_LADDER
+    from scenarios import load_scenario
+
+    return load_scenario(file).ladder
 
 
 def _keys(file: Path | None) -> tuple[StreamKeys, str | None]:

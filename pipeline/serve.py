@@ -3,25 +3,32 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import signal
 import ssl
 import time
 from collections.abc import Callable
+from dataclasses import asdict
 from types import TracebackType
 from typing import Self
 
 from pipeline.broadcast import GRACE_S, Broadcasts
+from pipeline.health import Health
 from pipeline.hls.checker import Checker
 from pipeline.hls.containers import CONTAINERS, MPEGTS
 from pipeline.hls.store import Store
+from pipeline.http_connections import DescriptorAlarm, raise_descriptor_limit
 from pipeline.ladders.backend import LadderBackend
 from pipeline.marks import Marks
 from pipeline.origin import Origin
+from pipeline.recording import Recorder
 from pipeline.rtmp.callbacks import HttpCallbacks
 from pipeline.rtmp.keys import APP, StreamKeys
 from pipeline.rtmp.limits import Deadlines
 from pipeline.rtmp.server import RtmpServer
 from scenarios.ladder import Ladder, Rung
+
+log = logging.getLogger(__name__)
 
 BUILT_IN_LADDER = Ladder(
     segment_s=2.0,
@@ -35,6 +42,8 @@ FLUSH_S = 2.5
 """Longest wait, on stopping, for frames that are still being encoded."""
 FAREWELL_S = 2.0
 """How long the origin stays up after the end, for viewers to read that it is the end."""
+RECORDING_END_S = 2.0
+"""Longest wait, on stopping, for the disk to take the end of the recordings; meanwhile viewers read theirs."""
 VIEWER_GONE_S = 10.0
 """Without a request for so long there is no viewer to wait for."""
 
@@ -48,6 +57,7 @@ class LivePipeline:
         origin: the HTTP server; likewise.
         broadcasts: the streams being encoded.
         callbacks: who is asked about publishers; its `calls` have their latencies.
+        health: what `/healthz` tells.
     """
 
     def __init__(
@@ -65,6 +75,7 @@ class LivePipeline:
         deadlines: Deadlines | None = None,
         ssl_context: ssl.SSLContext | None = None,
         segments: str = MPEGTS.name,
+        recorder: Recorder | None = None,
     ) -> None:
         """Prepare; entering the context opens both ports (0 lets the system choose).
 
@@ -73,7 +84,8 @@ class LivePipeline:
         backend.check(ladder)
         container = CONTAINERS[segments]
         container.check(ladder)
-        self.store = Store(container=container)
+        self._recorder, self._ladder = recorder, ladder
+        self.store = Store(container=container, hooks=recorder.hooks if recorder is not None else None)
         self.broadcasts = Broadcasts(self.store, ladder=ladder, backend=backend, marks=marks, grace_s=grace_s)
         self.callbacks = callbacks if callbacks is not None else HttpCallbacks()
         self.rtmp = RtmpServer(
@@ -85,15 +97,23 @@ class LivePipeline:
             deadlines=deadlines,
             ssl_context=ssl_context,
         )
-        self.origin = Origin(self.store, host=host, port=http_port)
+        self.health = Health()
+        self.health.register("live_streams", facts=lambda: len(self.rtmp.live_names))
+        self.health.register("ingest", facts=lambda: asdict(self.rtmp.counts))
+        if recorder is not None:
+            self.health.register("recording", check=recorder.alert, facts=recorder.facts)
+        self.origin = Origin(self.store, host=host, port=http_port, health=self.health)
 
     async def __aenter__(self) -> Self:
-        """Open both ports; NotReady if one cannot be."""
-        await self.origin.start()
+        """Take the recording folder, then open both ports; NotReady if one cannot be."""
+        if self._recorder is not None:
+            await asyncio.to_thread(self._recorder.start, self._ladder)
         try:
+            await self.origin.start()
             await self.rtmp.start()
         except BaseException:
             await self.origin.close()
+            await self._end_recordings()
             raise
         return self
 
@@ -105,10 +125,14 @@ class LivePipeline:
         await self.rtmp.close()
         await self.broadcasts.close(FLUSH_S)
         seen_s = self.origin.last_request_s
-        if was_live and seen_s is not None and time.monotonic() - seen_s < VIEWER_GONE_S:
-            await asyncio.sleep(FAREWELL_S)
+        is_watched = was_live and seen_s is not None and time.monotonic() - seen_s < VIEWER_GONE_S
+        await asyncio.gather(self._end_recordings(), asyncio.sleep(FAREWELL_S if is_watched else 0.0))
         await self.callbacks.close()
         await self.origin.close()
+
+    async def _end_recordings(self) -> None:
+        if self._recorder is not None and not await asyncio.to_thread(self._recorder.close, RECORDING_END_S):
+            log.warning("the disk did not take the end of every recording; the next start with this folder repairs it")
 
 
 async def serve(
@@ -123,6 +147,7 @@ async def serve(
     ssl_context: ssl.SSLContext | None = None,
     segments: str = MPEGTS.name,
     checker: Checker | None = None,
+    recorder: Recorder | None = None,
     ready: Callable[[LivePipeline], None] = lambda _: None,
 ) -> None:
     """Serve until SIGINT or SIGTERM, then end every stream properly; takes at most 5 s to stop.
@@ -138,15 +163,19 @@ async def serve(
         ssl_context: makes the ingest RTMPS.
         segments: container of the segments, a key of `CONTAINERS`.
         checker: reads every stream like one more viewer, if given.
+        recorder: keeps every stream on disk, if given.
         ready: called once both ports are open.
 
     Raises:
-        NotReady: a port cannot be opened.
+        NotReady: a port cannot be opened, or the recording folder not be used.
         EncoderUnavailable: the backend cannot encode the ladder.
         ScenarioError: the container cannot carry it.
     """
     stopped = asyncio.Event()
     loop = asyncio.get_running_loop()
+    raise_descriptor_limit()
+    alarm = DescriptorAlarm()
+    loop.set_exception_handler(alarm)
     async with LivePipeline(
         ladder=ladder,
         keys=keys,
@@ -157,7 +186,9 @@ async def serve(
         http_port=http_port,
         ssl_context=ssl_context,
         segments=segments,
+        recorder=recorder,
     ) as pipeline:
+        pipeline.health.register("descriptors", check=alarm.alert)
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, stopped.set)
         try:

@@ -5,7 +5,10 @@ from __future__ import annotations
 import datetime
 from urllib.parse import quote
 
-from pipeline.hls.store import RungStore, StreamStore, Window
+from pipeline.hls.store import Init, RungStore, Segment, StreamStore, Window
+
+ENDLIST = "#EXT-X-ENDLIST\n"
+"""The last line of a playlist that no segment will follow."""
 
 
 def media_playlist(window: Window) -> str:
@@ -16,26 +19,41 @@ def media_playlist(window: Window) -> str:
     """
     if not window.listed:
         raise ValueError("a media playlist needs a segment")
+    head = media_head(
+        version=window.container.playlist_version,
+        target_duration_s=window.target_duration_s,
+        media_sequence=window.listed[0].sequence,
+        discontinuity_sequence=window.discontinuity_sequence,
+    )
+    inits = [None, *(segment.init for segment in window.listed)]
+    entries = map(segment_entry, window.listed, inits)
+    return head + "".join(entries) + (ENDLIST if window.ended else "")
+
+
+def media_head(
+    *, version: int, target_duration_s: int, media_sequence: int, discontinuity_sequence: int, playlist_type: str = ""
+) -> str:
+    """Return what stands before the first segment; `playlist_type` is `EVENT`, `VOD` or nothing (4.3.3.5)."""
     lines = [
         "#EXTM3U",
-        f"#EXT-X-VERSION:{window.container.playlist_version}",
+        f"#EXT-X-VERSION:{version}",
         "#EXT-X-INDEPENDENT-SEGMENTS",
-        f"#EXT-X-TARGETDURATION:{window.target_duration_s}",
-        f"#EXT-X-MEDIA-SEQUENCE:{window.listed[0].sequence}",
-        f"#EXT-X-DISCONTINUITY-SEQUENCE:{window.discontinuity_sequence}",
+        *([f"#EXT-X-PLAYLIST-TYPE:{playlist_type}"] if playlist_type else []),
+        f"#EXT-X-TARGETDURATION:{target_duration_s}",
+        f"#EXT-X-MEDIA-SEQUENCE:{media_sequence}",
+        f"#EXT-X-DISCONTINUITY-SEQUENCE:{discontinuity_sequence}",
     ]
-    init = None
-    for segment in window.listed:
-        if segment.discontinuity:
-            lines.append("#EXT-X-DISCONTINUITY")
-        if segment.init is not None and segment.init != init:
-            init = segment.init
-            lines.append(f'#EXT-X-MAP:URI="{init.name}"')
-        lines.append(f"#EXT-X-PROGRAM-DATE-TIME:{_iso(segment.unix_s)}")
-        lines.append(f"#EXTINF:{segment.duration_s:.5f},")
-        lines.append(f"{segment.sequence}{window.container.suffix}")
-    if window.ended:
-        lines.append("#EXT-X-ENDLIST")
+    return "\n".join(lines) + "\n"
+
+
+def segment_entry(segment: Segment, init: Init | None = None) -> str:
+    """Return the lines of one segment; `init` is that of the segment before it in the playlist."""
+    lines = ["#EXT-X-DISCONTINUITY"] if segment.discontinuity else []
+    if segment.init is not None and segment.init != init:
+        lines.append(f'#EXT-X-MAP:URI="{segment.init.name}"')
+    lines.append(f"#EXT-X-PROGRAM-DATE-TIME:{_iso(segment.unix_s)}")
+    lines.append(f"#EXTINF:{segment.duration_s:.5f},")
+    lines.append(segment.name)
     return "\n".join(lines) + "\n"
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 from pipeline.hls.containers import MPEGTS, Container
 from scenarios.ladder import Ladder, Rung
@@ -42,6 +43,7 @@ class Segment:
         discontinuity: whether its timestamps do not continue the segment before.
         data: its bytes, in the container of its rung.
         init: its init segment, where the container has any.
+        suffix: of its file name, the container's.
     """
 
     sequence: int
@@ -50,6 +52,12 @@ class Segment:
     discontinuity: bool
     data: bytes = field(repr=False)
     init: Init | None = None
+    suffix: str = MPEGTS.suffix
+
+    @property
+    def name(self) -> str:
+        """Its file name, relative to its playlist."""
+        return f"{self.sequence}{self.suffix}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,7 +119,7 @@ class Window:
             container=self.container,
             discontinuity_sequence=self.discontinuity_sequence
             + (leaves_list is not None and leaves_list.discontinuity),
-            target_duration_s=max(self.target_duration_s, _whole_seconds(segment.duration_s)),
+            target_duration_s=max(self.target_duration_s, whole_seconds(segment.duration_s)),
             codecs=codecs,
             peak_bps=max(self.peak_bps, segment_bps) if counts else self.peak_bps,
             total_bytes=self.total_bytes + len(segment.data),
@@ -122,11 +130,20 @@ class Window:
 class RungStore:
     """One rung of one stream; written by the stream's packager only."""
 
-    def __init__(self, rung: Rung, *, segment_s: float, listed: int, container: Container = MPEGTS) -> None:
+    def __init__(
+        self,
+        rung: Rung,
+        *,
+        segment_s: float,
+        listed: int,
+        container: Container = MPEGTS,
+        on_segment: Callable[[Segment], None] = lambda _: None,
+    ) -> None:
         self.rung, self.container = rung, container
+        self._on_segment = on_segment
         self._sequence = self._inits = 0
         self._broken = False
-        target_s = max(1, _whole_seconds(segment_s))
+        target_s = max(1, whole_seconds(segment_s))
         self.window = Window(limit=listed, container=container, target_duration_s=target_s)
 
     def append(
@@ -147,10 +164,12 @@ class RungStore:
             discontinuity=discontinuity or self._broken,
             data=data,
             init=self._numbered(init) if init is not None else None,
+            suffix=self.container.suffix,
         )
         self._sequence += 1
         self._broken = False
         self.window = self.window.with_segment(segment, codecs)
+        self._on_segment(segment)
         return segment
 
     def _numbered(self, data: bytes) -> Init:
@@ -171,21 +190,49 @@ class RungStore:
         self._broken = bool(self.window.listed)
 
 
-def _whole_seconds(duration_s: float) -> int:
+def whole_seconds(duration_s: float) -> int:
     """Round as RFC 8216 means it: halves go up."""
     return math.floor(duration_s + 0.5)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoreHooks:
+    """Who else hears of what is published; none may block or raise.
+
+    Attributes:
+        on_segment: called with stream, rung name and segment, from the packager's thread, once it can be fetched.
+        on_interrupt: called when a publisher is gone and another may come, from the packager's thread.
+        on_end: called when no segment will follow, from the event loop.
+    """
+
+    on_segment: Callable[[StreamStore, str, Segment], None] = lambda *_: None
+    on_interrupt: Callable[[StreamStore], None] = lambda _: None
+    on_end: Callable[[StreamStore], None] = lambda _: None
 
 
 class StreamStore:
     """All rungs of one stream, by name, highest first."""
 
     def __init__(
-        self, name: str, ladder: Ladder, *, listed: int = LISTED_SEGMENTS, container: Container = MPEGTS
+        self,
+        name: str,
+        ladder: Ladder,
+        *,
+        listed: int = LISTED_SEGMENTS,
+        container: Container = MPEGTS,
+        hooks: StoreHooks | None = None,
     ) -> None:
         self.name = name
         self.ladder = ladder
+        self._hooks = hooks or StoreHooks()
         self.rungs = {
-            rung.name: RungStore(rung, segment_s=ladder.segment_s, listed=listed, container=container)
+            rung.name: RungStore(
+                rung,
+                segment_s=ladder.segment_s,
+                listed=listed,
+                container=container,
+                on_segment=partial(self._hooks.on_segment, self, rung.name),
+            )
             for rung in ladder.rungs
         }
 
@@ -198,25 +245,29 @@ class StreamStore:
         """End every rung."""
         for rung in self.rungs.values():
             rung.end()
+        self._hooks.on_end(self)
 
     def interrupt(self) -> None:
         """Interrupt every rung: its publisher is gone, another may come."""
         for rung in self.rungs.values():
             rung.interrupt()
+        self._hooks.on_interrupt(self)
 
 
 class Store:
     """Every stream this origin knows; the only place that names of files come from."""
 
-    def __init__(self, *, listed: int = LISTED_SEGMENTS, container: Container = MPEGTS) -> None:
-        self._listed, self._container = listed, container
+    def __init__(
+        self, *, listed: int = LISTED_SEGMENTS, container: Container = MPEGTS, hooks: StoreHooks | None = None
+    ) -> None:
+        self._listed, self._container, self._hooks = listed, container, hooks
         self._streams: dict[str, StreamStore] = {}
 
     def stream(self, name: str, ladder: Ladder) -> StreamStore:
         """Return the stream of that name, made on its first publish and kept over reconnections."""
         found = self._streams.get(name)
         if found is None:
-            found = StreamStore(name, ladder, listed=self._listed, container=self._container)
+            found = StreamStore(name, ladder, listed=self._listed, container=self._container, hooks=self._hooks)
             self._streams[name] = found
         elif found.ladder != ladder:
             raise ValueError(f"stream {name!r} has another ladder")

@@ -73,7 +73,7 @@ def test_playlists_and_segments_with_their_headers():
             assert answer.headers["Cache-Control"] == "public, max-age=60"
             assert int(answer.headers["Content-Length"]) == len(stream.rungs["180p30"].window.kept[2].data)
         async with client.get("/healthz") as answer:
-            assert await answer.json() == {"status": "ok", "playable_streams": 1}
+            assert await answer.json() == {"status": "ok", "alerts": {}, "playable_streams": 1, "viewer_connections": 1}
 
     with_origin(test)
 
