@@ -148,11 +148,12 @@ def _keys(file: Path | None) -> tuple[StreamKeys, str | None]:
 
 def _announce(pipeline: LivePipeline, host: str, fresh_key: str | None) -> None:
     """Say where to publish and to watch; a fresh key is shown this once."""
-    from pipeline.serve import playlist_url, publish_url
+    from pipeline.serve import page_url, playlist_url, publish_url
 
     key, stream = (fresh_key, DEFAULT_STREAM) if fresh_key is not None else ("KEY", "NAME")
     _say(f"publish  {publish_url(host, pipeline.rtmp.port, key)}")
     _say(f"watch    {playlist_url(host, pipeline.origin.port, stream)}")
+    _say(f"browser  {page_url(host, pipeline.origin.port, stream)}")
 
 
 def _say(line: str) -> None:

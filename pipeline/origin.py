@@ -13,6 +13,7 @@ from aiohttp import web
 
 from pipeline.hls.playlist import media_playlist, multivariant_playlist
 from pipeline.hls.store import RungStore, Store, StreamStore
+from pipeline.player.pages import player_routes
 from scenarios.errors import NotReady
 
 PLAYLIST_TYPE = "application/vnd.apple.mpegurl"
@@ -30,8 +31,8 @@ _STORE = web.AppKey("store", Store)
 def origin_app(store: Store) -> web.Application:
     """Return the application that serves the store.
 
-    `/{stream}/index.m3u8`, `/{stream}/{rung}/index.m3u8`, `/{stream}/{rung}/{sequence}.ts` and `/healthz`;
-    all else is 404, also a playlist that has no segment yet.
+    `/{stream}/index.m3u8`, `/{stream}/{rung}/index.m3u8`, `/{stream}/{rung}/{sequence}.ts`, `/healthz`
+    and the player page (`player_routes`); all else is 404, also a playlist that has no segment yet.
     """
     app = web.Application()
     app[_STORE] = store
@@ -42,6 +43,7 @@ def origin_app(store: Store) -> web.Application:
             web.get("/{stream}/index.m3u8", _multivariant),
             web.get("/{stream}/{rung}/index.m3u8", _media),
             web.get(r"/{stream}/{rung}/{sequence:\d{1,12}}.ts", _segment),
+            *player_routes(),
         ]
     )
     return app

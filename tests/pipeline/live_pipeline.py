@@ -33,7 +33,7 @@ class Server:
     def __init__(self, process: subprocess.Popen[str]) -> None:
         assert process.stderr is not None
         self.process = process
-        self.said = [process.stderr.readline().rstrip() for _ in range(3)]
+        self.said = [process.stderr.readline().rstrip() for _ in range(4)]
 
     @property
     def publish_url(self) -> str:
@@ -42,6 +42,10 @@ class Server:
     @property
     def playlist_url(self) -> str:
         return self.said[2].split()[1]
+
+    @property
+    def page_url(self) -> str:
+        return self.said[3].split()[1]
 
     def fetch(self, path: str = "") -> str:
         with urllib.request.urlopen(self.playlist_url.replace("index.m3u8", path or "index.m3u8"), timeout=5) as answer:

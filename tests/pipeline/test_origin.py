@@ -80,7 +80,6 @@ def test_playlists_and_segments_with_their_headers():
         "/live/180p30/0.ts%00",
         "/%00/index.m3u8",
         "/live//index.m3u8",
-        "/",
     ],
 )
 def test_every_other_name_is_404_and_says_nothing_of_files(path):
