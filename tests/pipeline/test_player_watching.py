@@ -3,56 +3,15 @@
 from __future__ import annotations
 
 import urllib.parse
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
-from browser import Viewer, chromium, viewing
-from live_pipeline import ROOT, Server, publisher, serving
-from playwright.sync_api import Browser
+from live_pipeline import publisher
+from small_ladder import FPS, SEGMENT_S
 from test_player_pages import HOSTILE_NAMES
 
 from pipeline.player.pages import HLS_JS_VERSION
 
 pytestmark = [pytest.mark.requires_chromium, pytest.mark.requires_ffmpeg]
-
-FPS = 30
-SEGMENT_S = 1
-SCENARIO = f"""
-extends: {ROOT}/scenarios/library/baseline.yaml
-set:
-  ladder.segment_s: {SEGMENT_S} s
-  ladder.rungs:
-    - {{name: 180p30, width: 320, height: 180, fps: {FPS}, bitrate_bps: 300 kbit/s}}
-    - {{name: 90p30, width: 160, height: 90, fps: {FPS}, bitrate_bps: 150 kbit/s}}
-  workload.audience.rung_shares: {{180p30: 0.75, 90p30: 0.25}}
-"""
-
-
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory) -> Iterator[Browser]:
-    with chromium(tmp_path_factory.mktemp("chromium")) as browser:
-        yield browser
-
-
-@pytest.fixture
-def viewer(browser) -> Iterator[Viewer]:
-    with viewing(browser) as viewer:
-        yield viewer
-
-
-@pytest.fixture(params=[pytest.param((), id="ts")])
-def serve_arguments(request, tmp_path) -> tuple[str, ...]:
-    """What `serve` gets: two small rungs, and what the parameter adds."""
-    scenario = Path(tmp_path / "small.yaml")
-    scenario.write_text(SCENARIO, encoding="utf-8")
-    return (str(scenario), *request.param)
-
-
-@pytest.fixture
-def server(serve_arguments) -> Iterator[Server]:
-    with serving(*serve_arguments) as server:
-        yield server
 
 
 @pytest.mark.parametrize("seconds", [15, pytest.param(60, marks=[pytest.mark.long, pytest.mark.timeout(600)])])
