@@ -6,6 +6,9 @@ import { Viewing } from "./viewing.js";
 const HLS_SETTINGS = {
   lowLatencyMode: false,
   backBufferLength: 30,
+  // In target durations: where to join, and how far behind, by stalls or a pause, is too far.
+  liveSyncDurationCount: 3,
+  liveMaxLatencyDurationCount: 10,
   // Where a publisher was lost, sound ends some frames before or after the picture.
   maxBufferHole: 0.5,
   nudgeMaxRetry: 10,
@@ -30,24 +33,26 @@ async function probe(url) {
   }
 }
 
-// Grows by half with each attempt; the spread keeps a waiting crowd from asking in one beat.
-function retryDelay_ms(attempt) {
-  const delay_s = Math.min(LONGEST_RETRY_S, FIRST_RETRY_S * 1.5 ** attempt);
-  return 1000 * delay_s * (0.75 + 0.5 * Math.random());
+// Settles at once for 0 failures, then after waits that grow by half; the spread keeps a crowd from asking in one beat.
+function backOff(failures) {
+  if (failures === 0) return Promise.resolve();
+  const delay_s = Math.min(LONGEST_RETRY_S, FIRST_RETRY_S * 1.5 ** (failures - 1));
+  return new Promise((resume) => setTimeout(resume, 1000 * delay_s * (0.75 + 0.5 * Math.random())));
 }
 
 // A rung's name is the folder of its playlist.
 const rungName = (level) => decodeURIComponent(new URL(level.url[0]).pathname.split("/").at(-2));
 
 export class Player {
-  state = "connecting"; // or waiting, unreachable, playing, ended
   choice = "auto";
+  #state = "connecting"; // or waiting, unreachable, playing, ended
   #video;
   #url;
   #viewing;
   #hls = null;
   #loads = 0;
   #opening = 0; // which call of #open is the latest: an earlier one gives up
+  #failures = 0; // attempts to open since it last played, which itself counts as one: reopening is never instant
   #bitrate_bps = null;
   #newest = new Map(); // newest segment number seen, by playlist
   #networkFailures = 0; // since a segment last came
@@ -57,8 +62,10 @@ export class Player {
     this.#video = video;
     this.#url = url;
     this.#viewing = new Viewing(video);
-    video.addEventListener("playing", () => (this.state = "playing"));
-    video.addEventListener("ended", () => this.#open("ended"));
+    video.addEventListener("playing", () => {
+      this.#state = "playing";
+      this.#failures = 1;
+    });
   }
 
   start() {
@@ -81,11 +88,12 @@ export class Player {
     this.#video.play().catch(() => {}); // the browser may want a touch of its own controls first
   }
 
-  // Everything a viewer or a test wants to know, as a plain object; null is "not known now".
+  // Everything a viewer or a test wants to know, as a plain object; null is "not known now". `state` is connecting,
+  // waiting, unreachable, playing, paused, stalled or ended.
   figures() {
     const { videoWidth, videoHeight, currentTime } = this.#video;
     return {
-      state: this.state === "playing" && this.#viewing.isStalled ? "stalled" : this.state,
+      state: this.#shownState(),
       choice: this.choice,
       rungs: this.rungs,
       rung: this.rungs[this.#hls?.currentLevel ?? -1]?.name ?? null,
@@ -105,16 +113,16 @@ export class Player {
   async #open(state) {
     const opening = ++this.#opening;
     this.#hls?.stopLoad();
-    this.state = state;
-    for (let attempt = 0; ; attempt += 1) {
+    this.#state = state;
+    for (;;) {
+      await backOff(this.#failures++);
       const found = await probe(this.#url);
       if (opening !== this.#opening) return;
       if (found === "live" || (found === "ended" && state !== "ended")) break;
-      this.state = found === "missing" ? "waiting" : found;
-      await new Promise((resume) => setTimeout(resume, retryDelay_ms(attempt)));
+      this.#state = found === "missing" ? "waiting" : found;
     }
     this.#close();
-    this.state = "connecting";
+    this.#state = "connecting";
     this.#load();
   }
 
@@ -127,6 +135,10 @@ export class Player {
     hls.on(Hls.Events.LEVEL_LOADED, (_, { details }) => this.#notice(details));
     hls.on(Hls.Events.FRAG_BUFFERED, () => (this.#networkFailures = 0));
     hls.on(Hls.Events.FRAG_CHANGED, (_, { frag }) => (this.#bitrate_bps = (8 * frag.stats.total) / frag.duration));
+    hls.on(Hls.Events.MEDIA_ENDED, () => {
+      this.#viewing.streamEnds();
+      this.#open("ended");
+    });
     hls.on(Hls.Events.ERROR, (_, data) => this.#recover(data));
     hls.loadSource(this.#url);
     hls.attachMedia(this.#video);
@@ -156,7 +168,7 @@ export class Player {
     const hls = this.#hls;
     const now_ms = performance.now();
     if (data.type === NETWORK_ERROR && this.#networkFailures++ === 0) {
-      setTimeout(() => hls === this.#hls && hls.startLoad(), retryDelay_ms(0));
+      backOff(1).then(() => hls === this.#hls && hls.startLoad());
     } else if (data.type === MEDIA_ERROR && now_ms - this.#mediaRecovered_ms > MEDIA_RECOVERY_EVERY_MS) {
       this.#mediaRecovered_ms = now_ms;
       hls.recoverMediaError();
@@ -169,9 +181,16 @@ export class Player {
     return this.rungs.findIndex((rung) => rung.name === this.choice); // -1 lets hls.js choose
   }
 
+  #shownState() {
+    const { paused, readyState, error } = this.#video;
+    if (this.#state === "playing" && (error || this.#viewing.isStalled)) return "stalled";
+    const isOpen = this.#state === "connecting" || this.#state === "playing";
+    return isOpen && paused && readyState === HTMLMediaElement.HAVE_ENOUGH_DATA ? "paused" : this.#state;
+  }
+
   #latency_s() {
     const playing = this.#hls?.playingDate;
-    return playing && this.state === "playing" ? (Date.now() - playing.getTime()) / 1000 : null;
+    return playing && this.#state === "playing" ? (Date.now() - playing.getTime()) / 1000 : null;
   }
 
   #buffer_s() {

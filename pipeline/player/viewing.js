@@ -6,7 +6,7 @@ export class Viewing {
   #video;
   #begun_s = now_s();
   #startup_s = null;
-  #has_played = false; // since the source was loaded
+  #is_on = false; // from the first picture to the stream's end
   #stalls = 0;
   #stalled_s = 0;
   #stalled_since_s = null;
@@ -17,21 +17,26 @@ export class Viewing {
 
   constructor(video) {
     this.#video = video;
-    video.addEventListener("waiting", () => this.#stall());
+    video.addEventListener("waiting", () => {
+      if (!video.seeking) this.#interrupt(); // waiting after a seek is the viewer's own doing
+    });
     video.addEventListener("playing", () => this.#play());
-    for (const name of ["pause", "ended"]) video.addEventListener(name, () => this.#resolve());
+    video.addEventListener("pause", () => this.#resume());
   }
 
   get isStalled() {
     return this.#stalled_since_s !== null;
   }
 
-  // To be called before the element loses its source.
+  // To be called before the element loses its source: what was playing stands still until the next one plays.
   sourceEnds() {
-    const { decoded, dropped } = this.#frames();
-    this.#earlier_frames = { decoded, dropped };
-    this.#has_played = false;
-    this.#resolve();
+    this.#earlier_frames = this.#frames();
+    this.#interrupt();
+  }
+
+  streamEnds() {
+    this.#resume();
+    this.#is_on = false;
   }
 
   error(data) {
@@ -66,18 +71,17 @@ export class Viewing {
 
   #play() {
     this.#startup_s ??= now_s() - this.#begun_s;
-    this.#has_played = true;
-    this.#resolve();
+    this.#is_on = true;
+    this.#resume();
   }
 
-  // Waiting before the first picture is start-up, and waiting after a seek is the viewer's own doing.
-  #stall() {
-    if (!this.#has_played || this.#video.seeking || this.#video.ended || this.isStalled) return;
+  #interrupt() {
+    if (!this.#is_on || this.isStalled) return;
     this.#stalls += 1;
     this.#stalled_since_s = now_s();
   }
 
-  #resolve() {
+  #resume() {
     if (!this.isStalled) return;
     this.#stalled_s += now_s() - this.#stalled_since_s;
     this.#stalled_since_s = null;

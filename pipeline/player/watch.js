@@ -9,9 +9,11 @@ const STATES = {
   waiting: "Waiting for the stream. It plays here as soon as it is published.",
   unreachable: "The server cannot be reached. Trying again …",
   playing: "Playing",
+  paused: "Paused",
   stalled: "Waiting for more of the stream …",
   ended: "The stream has ended. Should it come back, it plays on here.",
 };
+const IS_RUNNING = new Set(["playing", "paused", "stalled"]);
 const rate = (bps) => (bps < 1e6 ? `${Math.round(bps / 1e3)} kbit/s` : `${(bps / 1e6).toFixed(1)} Mbit/s`);
 const seconds = (s) => `${s.toFixed(1)} s`;
 const SHOWN = {
@@ -22,6 +24,7 @@ const SHOWN = {
   bandwidth_bps: (f) => f.bandwidth_bps && rate(f.bandwidth_bps),
   decoded_frames: (f) => String(f.decoded_frames),
   dropped_frames: (f) => String(f.dropped_frames),
+  startup_s: (f) => f.startup_s !== null && seconds(f.startup_s),
   stalls: (f) => `${f.stalls}, together ${seconds(f.stalled_s)}`,
   errors: (f) => `${f.fatal_errors} fatal, ${f.other_errors} other`,
 };
@@ -46,9 +49,9 @@ function showRungs(rungs) {
 
 function show() {
   const figures = player.figures();
-  const isPaused = figures.state === "playing" && element("video").paused;
-  element("status").dataset.state = isPaused ? "paused" : figures.state;
-  setText(element("status"), isPaused ? "Paused" : STATES[figures.state]);
+  element("status").dataset.state = figures.state;
+  setText(element("status"), STATES[figures.state]);
+  element("go-live").disabled = !IS_RUNNING.has(figures.state);
   for (const target of document.querySelectorAll("[data-figure]")) {
     setText(target, SHOWN[target.dataset.figure](figures) || "–");
   }

@@ -82,6 +82,16 @@ def publisher(url: str, seconds: float) -> subprocess.Popen[bytes]:
     return subprocess.Popen(["ffmpeg", "-v", "error", *picture, *tone, *codecs, "-f", "flv", url])
 
 
+@contextmanager
+def publishing(url: str) -> Iterator[subprocess.Popen[bytes]]:
+    """A `publisher` that goes on until the end of the block, and is killed there."""
+    with publisher(url, 36_000) as ffmpeg:
+        try:
+            yield ffmpeg
+        finally:
+            ffmpeg.kill()
+
+
 def watch(url: str, timeout_s: float) -> dict[str, list[list[dict[str, str]]]]:
     """Return ffprobe's packets of every variant, by kind, read live until the playlist ends."""
     command = [
