@@ -29,21 +29,21 @@ _STORE = web.AppKey("store", Store)
 
 
 def origin_app(store: Store) -> web.Application:
-    """Return the application that serves the store.
+    """Return the application that serves the store, and the player page by the routes of `player_routes`.
 
-    `/{stream}/index.m3u8`, `/{stream}/{rung}/index.m3u8`, `/{stream}/{rung}/{sequence}.ts`, `/healthz`
-    and the player page (`player_routes`); all else is 404, also a playlist that has no segment yet.
+    `/{stream}/index.m3u8`, `/{stream}/{rung}/index.m3u8`, `/{stream}/{rung}/{sequence}.ts` and `/healthz`;
+    all else is 404, also a playlist that has no segment yet.
     """
     app = web.Application()
     app[_STORE] = store
     app.on_response_prepare.append(_set_headers)
+    app.add_routes(player_routes())
     app.add_routes(
         [
             web.get("/healthz", _health),
             web.get("/{stream}/index.m3u8", _multivariant),
             web.get("/{stream}/{rung}/index.m3u8", _media),
             web.get(r"/{stream}/{rung}/{sequence:\d{1,12}}.ts", _segment),
-            *player_routes(),
         ]
     )
     return app
