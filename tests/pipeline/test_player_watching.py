@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 import urllib.parse
 
 import pytest
-from live_pipeline import publisher, publishing
+from live_pipeline import ROOT, publisher, publishing
 from small_ladder import FPS, SEGMENT_S
 from test_player_pages import HOSTILE_NAMES
 
@@ -95,3 +96,11 @@ def test_the_start_page_leads_to_the_stream_that_was_typed(server, viewer):
     viewer.page.wait_for_url(server.page_url)
     assert viewer.page.text_content("h1") == "live"
     viewer.assert_kept_to(base)
+
+
+def test_every_figure_is_explained(server, viewer):
+    viewer.page.goto(server.page_url)
+    _, table = (ROOT / "docs" / "player.md").read_text(encoding="utf-8").split("| figure | meaning |")
+    cells = " ".join(re.findall(r"^\| (`.*?) \|", table, re.MULTILINE))
+    explained = re.findall(r"`(\w+)`", cells)
+    assert sorted(explained) == sorted(viewer.figures())
