@@ -29,13 +29,14 @@ def test_every_frame_plays_without_a_stall_and_every_rung_can_be_chosen(seconds,
         for rung, height in (("90p30", 90), ("180p30", 180), ("90p30", 90)):
             viewer.page.select_option("#rung", rung)
             viewer.until(lambda now, rung=rung, height=height: (now["rung"], now["height"]) == (rung, height))
-        viewer.page.select_option("#rung", "auto")
+        viewer.page.locator("#rung").press("Home")  # by the keyboard as well
         assert viewer.until(lambda now: now["choice"] == "auto")["fatal_errors"] == 0
     assert (last["state"], last["fatal_errors"], last["loads"]) == ("playing", 0, 1)
     decoded = last["decoded_frames"] - first["decoded_frames"]
     assert decoded == pytest.approx(FPS * (last["position_s"] - first["position_s"]), abs=FPS)
     assert decoded >= 0.7 * FPS * seconds
-    assert last["dropped_frames"] - first["dropped_frames"] <= 0.05 * decoded
+    dropped = last["dropped_frames"] - first["dropped_frames"]
+    assert dropped <= 0.1 * decoded, "a browser that draws in software on a busy machine drops some"
     assert last["stalls"] <= 2, "a busy machine may cause one or two"
     assert 0 < last["latency_s"] < 4 * SEGMENT_S + 3
     assert 0 < last["buffer_s"] < 6 * SEGMENT_S
