@@ -206,11 +206,12 @@ def _rtmps(certificate: Path | None, key: Path | None) -> ssl.SSLContext | None:
 
 def _announce(pipeline: LivePipeline, host: str, fresh_key: str | None, *, is_rtmps: bool) -> None:
     """Say where to publish and to watch; a fresh key is shown this once."""
-    from pipeline.serve import playlist_url, publish_url
+    from pipeline.serve import page_url, playlist_url, publish_url
 
     key, stream = (fresh_key, DEFAULT_STREAM) if fresh_key is not None else ("KEY", "NAME")
     _say(f"publish  {publish_url(host, pipeline.rtmp.port, key, is_rtmps=is_rtmps)}")
     _say(f"watch    {playlist_url(host, pipeline.origin.port, stream)}")
+    _say(f"browser  {page_url(host, pipeline.origin.port, stream)}")
 
 
 def _say(line: str) -> None:

@@ -17,6 +17,7 @@ from pipeline.health import Health
 from pipeline.hls.playlist import media_playlist, multivariant_playlist
 from pipeline.hls.store import RungStore, Store, StreamStore
 from pipeline.http_connections import Door, hang_up, viewers_allowed
+from pipeline.player.pages import player_routes
 from scenarios.errors import NotReady
 
 PLAYLIST_TYPE = "application/vnd.apple.mpegurl"
@@ -47,7 +48,7 @@ _HEALTH = web.AppKey("health", Health)
 
 
 def origin_app(store: Store, health: Health) -> web.Application:
-    """Return the application that serves the store.
+    """Return the application that serves the store, and the player page by the routes of `player_routes`.
 
     `/{stream}/index.m3u8`, `/{stream}/{rung}/index.m3u8`, `/{stream}/{rung}/{sequence}.ts` or `.m4s`,
     `/{stream}/{rung}/init-{number}.mp4` and `/healthz`; all else is 404, also a playlist that has no segment yet.
@@ -55,6 +56,7 @@ def origin_app(store: Store, health: Health) -> web.Application:
     app = web.Application(middlewares=[_preflight])
     app[_STORE], app[_HEALTH] = store, health
     app.on_response_prepare.append(_set_headers)
+    app.add_routes(player_routes())
     app.add_routes(
         [
             web.get("/healthz", _health),

@@ -222,5 +222,10 @@ def playlist_url(host: str, port: int, stream: str) -> str:
     return f"http://{_url_host(host)}:{port}/{stream}/index.m3u8"
 
 
+def page_url(host: str, port: int, stream: str) -> str:
+    """Return the page that plays the stream in a browser."""
+    return f"http://{_url_host(host)}:{port}/{stream}/"
+
+
 def _url_host(host: str) -> str:
     return f"[{host}]" if ":" in host else host

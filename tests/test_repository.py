@@ -60,7 +60,9 @@ def test_the_wheel_holds_the_command_and_its_data(tmp_path):
     subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
     with zipfile.ZipFile(next(tmp_path.glob("*.whl"))) as wheel:
         names = set(wheel.namelist())
-    data = [path for package in PACKAGES for path in (ROOT / package).rglob("*") if path.suffix in {".yaml", ".j2"}]
+    kinds = {".yaml", ".j2", ".html", ".js", ".css", ".svg"}
+    data = [path for package in PACKAGES for path in (ROOT / package).rglob("*") if path.suffix in kinds]
+    data += (ROOT / package_licence for package_licence in ("pipeline/player/hls.js-LICENSE",))
     assert {"headroom.py", "sim/cli.py"} | {path.relative_to(ROOT).as_posix() for path in data} <= names
 
 

@@ -1,13 +1,18 @@
-"""What several of the pipeline's tests stand on."""
+"""What several of the pipeline's tests stand on: a certificate, and for those in a browser Chromium and a server."""
 
 from __future__ import annotations
 
 import ssl
+from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
 import trustme
+from browser import Viewer, chromium, viewing
+from live_pipeline import Server, serving
+from playwright.sync_api import Browser
+from small_ladder import SCENARIO
 
 
 class Certificate(NamedTuple):
@@ -34,3 +39,31 @@ def certificate(tmp_path_factory) -> Certificate:
     issued.configure_cert(server)
     authority.configure_trust(client)
     return Certificate(server, client, chain, key, trusted)
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory) -> Iterator[Browser]:
+    with chromium(tmp_path_factory.mktemp("chromium")) as browser:
+        yield browser
+
+
+@pytest.fixture
+def viewer(browser) -> Iterator[Viewer]:
+    with viewing(browser) as viewer:
+        yield viewer
+
+
+@pytest.fixture(
+    params=[pytest.param((), id="ts"), pytest.param(("--segments", "fmp4"), id="fmp4", marks=pytest.mark.long)]
+)
+def serve_arguments(request, tmp_path) -> tuple[str, ...]:
+    """What `serve` gets: the small ladder, and what the parameter adds."""
+    scenario = tmp_path / "small.yaml"
+    scenario.write_text(SCENARIO, encoding="utf-8")
+    return (str(scenario), *request.param)
+
+
+@pytest.fixture
+def server(serve_arguments) -> Iterator[Server]:
+    with serving(*serve_arguments) as server:
+        yield server

@@ -33,7 +33,7 @@ class Server:
     def __init__(self, process: subprocess.Popen[str]) -> None:
         assert process.stderr is not None
         self.process = process
-        self.said = [process.stderr.readline().rstrip() for _ in range(3)]
+        self.said = [process.stderr.readline().rstrip() for _ in range(4)]
 
     @property
     def publish_url(self) -> str:
@@ -42,6 +42,10 @@ class Server:
     @property
     def playlist_url(self) -> str:
         return self.said[2].split()[1]
+
+    @property
+    def page_url(self) -> str:
+        return self.said[3].split()[1]
 
     def fetch(self, path: str = "") -> str:
         with urllib.request.urlopen(self.playlist_url.replace("index.m3u8", path or "index.m3u8"), timeout=5) as answer:
@@ -76,6 +80,16 @@ def publisher(url: str, seconds: float) -> subprocess.Popen[bytes]:
     tone = ["-f", "lavfi", "-i", "sine=r=44100"]
     codecs = ["-t", str(seconds), "-c:v", "libx264", "-preset", "veryfast", "-threads", "1", "-g", "60", "-c:a", "aac"]
     return subprocess.Popen(["ffmpeg", "-v", "error", *picture, *tone, *codecs, "-f", "flv", url])
+
+
+@contextmanager
+def publishing(url: str) -> Iterator[subprocess.Popen[bytes]]:
+    """A `publisher` that goes on until the end of the block, and is killed there."""
+    with publisher(url, 36_000) as ffmpeg:
+        try:
+            yield ffmpeg
+        finally:
+            ffmpeg.kill()
 
 
 def watch(url: str, timeout_s: float) -> dict[str, list[list[dict[str, str]]]]:

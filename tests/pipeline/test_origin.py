@@ -126,7 +126,6 @@ def test_an_init_segment_stays_as_long_as_a_segment_that_refers_to_it():
         "/live/180p30/0.ts%00",
         "/%00/index.m3u8",
         "/live//index.m3u8",
-        "/",
     ],
 )
 def test_every_other_name_is_404_and_says_nothing_of_files(path):

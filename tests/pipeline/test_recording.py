@@ -146,7 +146,7 @@ def test_a_slow_disk_makes_nobody_wait_and_its_losses_are_counted(tmp_path, monk
         assert recorder.lost_segments >= 14
         assert recorder.state == "disk too slow"
         assert "14 segments lost" in recorder.alert() or "15 segments lost" in recorder.alert()
-        assert len(stream.rungs["90p15"].window.kept) == 8, "the live window goes on"
+        assert len(stream.rungs["90p15"].window.kept) == 10, "the live window goes on"
         hanging.set()
         wait_until(lambda: len(_names(tmp_path)) >= 2)
         for number in range(10, 13):

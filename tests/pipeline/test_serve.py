@@ -119,6 +119,7 @@ def test_serve_says_what_it_does_on_stderr_and_nothing_on_stdout():
         assert server.said[0] == "encoder x264, as asked"
         assert server.said[1].startswith("publish  rtmp://127.0.0.1:")
         assert server.said[2].startswith("watch    http://127.0.0.1:")
+        assert server.said[3].startswith("browser  http://127.0.0.1:")
         server.process.terminate()
         out, err = server.process.communicate(timeout=10)
         assert (out, err, server.process.returncode) == ("", "", 0)

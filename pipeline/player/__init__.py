@@ -1,0 +1,1 @@
+"""The page that plays a stream in a browser."""
