@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
+    from pipeline.ingest import OpenIngest
     from pipeline.rtmp.keys import StreamKeys
     from pipeline.serve import LivePipeline
+    from scenarios.ladder import Ladder
 
 app = typer.Typer()
 
@@ -25,6 +27,13 @@ class Encoder(StrEnum):
     X264 = "x264"
     NVENC = "nvenc"
     FFMPEG = "ffmpeg"
+
+
+class IngestServer(StrEnum):
+    """What `--ingest` takes."""
+
+    OWN = "own"
+    NGINX = "nginx"
 
 
 @app.command()
@@ -60,6 +69,9 @@ def serve(
         str | None, typer.Option(metavar="URL", help="told when an admitted publisher is gone")
     ] = None,
     encoder: Annotated[Encoder, typer.Option(help="which backend encodes")] = Encoder.AUTO,
+    ingest: Annotated[
+        IngestServer, typer.Option(help="which server takes the publishers: ours, or nginx-rtmp as a child")
+    ] = IngestServer.OWN,
     check: Annotated[
         bool, typer.Option("--check", help="read the streams back and report what RFC 8216 forbids")
     ] = False,
@@ -96,6 +108,7 @@ def serve(
             rtmp_port=rtmp_port,
             http_port=http_port,
             checker=checker,
+            ingest=_open_ingest(ingest, ladder),
             ready=lambda pipeline: _announce(pipeline, host, fresh_key),
         )
     )
@@ -146,13 +159,29 @@ def _keys(file: Path | None) -> tuple[StreamKeys, str | None]:
     return StreamKeys.generate(DEFAULT_STREAM)
 
 
+def _open_ingest(ingest: IngestServer, ladder: Ladder) -> OpenIngest:
+    """Return what makes the ingest; nginx announces the ladder as variants of its own HLS."""
+    if ingest is IngestServer.OWN:
+        from pipeline.rtmp.server import RtmpServer
+
+        return RtmpServer
+    from functools import partial
+
+    from pipeline.nginx import NginxIngest
+
+    return partial(NginxIngest, ladder=ladder)
+
+
 def _announce(pipeline: LivePipeline, host: str, fresh_key: str | None) -> None:
     """Say where to publish and to watch; a fresh key is shown this once."""
+    from pipeline.nginx import NginxIngest
     from pipeline.serve import playlist_url, publish_url
 
     key, stream = (fresh_key, DEFAULT_STREAM) if fresh_key is not None else ("KEY", "NAME")
-    _say(f"publish  {publish_url(host, pipeline.rtmp.port, key)}")
+    _say(f"publish  {publish_url(host, pipeline.rtmp.port, pipeline.rtmp.stream_key(stream, key))}")
     _say(f"watch    {playlist_url(host, pipeline.origin.port, stream)}")
+    if isinstance(pipeline.rtmp, NginxIngest):
+        _say(f"nginx    {pipeline.rtmp.http_url}/stats")
 
 
 def _say(line: str) -> None:

@@ -12,6 +12,7 @@ from typing import Self
 from pipeline.broadcast import GRACE_S, Broadcasts
 from pipeline.hls.checker import Checker
 from pipeline.hls.store import Store
+from pipeline.ingest import OpenIngest
 from pipeline.ladders.backend import LadderBackend
 from pipeline.marks import Marks
 from pipeline.origin import Origin
@@ -37,11 +38,11 @@ VIEWER_GONE_S = 10.0
 
 
 class LivePipeline:
-    """An RTMP server, an origin and what is between them; an async context manager.
+    """An ingest, an origin and what is between them; an async context manager.
 
     Attributes:
         store: the segments being served.
-        rtmp: the ingest server; its `port` is the real one.
+        rtmp: the ingest; its `port` is the real one.
         origin: the HTTP server; likewise.
         broadcasts: the streams being encoded.
         callbacks: who is asked about publishers; its `calls` have their latencies.
@@ -59,13 +60,14 @@ class LivePipeline:
         http_port: int = 0,
         marks: Marks | None = None,
         grace_s: float = GRACE_S,
+        ingest: OpenIngest = RtmpServer,
     ) -> None:
         """Prepare; entering the context opens both ports (0 lets the system choose)."""
         backend.check(ladder)
         self.store = Store()
         self.broadcasts = Broadcasts(self.store, ladder=ladder, backend=backend, marks=marks, grace_s=grace_s)
         self.callbacks = callbacks if callbacks is not None else HttpCallbacks()
-        self.rtmp = RtmpServer(
+        self.rtmp = ingest(
             host=host,
             port=rtmp_port,
             authorise=keys.authorise,
@@ -108,6 +110,7 @@ async def serve(
     rtmp_port: int = 1935,
     http_port: int = 8080,
     checker: Checker | None = None,
+    ingest: OpenIngest = RtmpServer,
     ready: Callable[[LivePipeline], None] = lambda _: None,
 ) -> None:
     """Serve until SIGINT or SIGTERM, then end every stream properly; takes at most 5 s to stop.
@@ -121,10 +124,11 @@ async def serve(
         rtmp_port: port of the ingest; 0 lets the system choose.
         http_port: port of the origin; 0 lets the system choose.
         checker: reads every stream like one more viewer, if given.
+        ingest: what takes the publishers; our own server if omitted.
         ready: called once both ports are open.
 
     Raises:
-        NotReady: a port cannot be opened.
+        NotReady: a port cannot be opened, or the ingest has failed.
         EncoderUnavailable: the backend cannot encode the ladder.
     """
     stopped = asyncio.Event()
@@ -137,16 +141,22 @@ async def serve(
         host=host,
         rtmp_port=rtmp_port,
         http_port=http_port,
+        ingest=ingest,
     ) as pipeline:
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, stopped.set)
+        failing = asyncio.create_task(pipeline.rtmp.failure())
+        failing.add_done_callback(lambda _: stopped.set())
         try:
             ready(pipeline)
             if checker is None:
                 await stopped.wait()
             else:
                 await _check_until(stopped, checker, pipeline, host)
+            if failing.done():
+                raise failing.result()
         finally:
+            failing.cancel()
             for number in (signal.SIGINT, signal.SIGTERM):
                 loop.remove_signal_handler(number)
 

@@ -5,17 +5,16 @@ from __future__ import annotations
 import asyncio
 import errno
 import hmac
-import inspect
 import itertools
 import logging
 import ssl
 import time
-import traceback
 from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol, TypeAlias
+from typing import NamedTuple, Protocol
 
+from pipeline.rtmp.authoriser import Authoriser, authorised_name
 from pipeline.rtmp.connection import Connection, Publication
 from pipeline.rtmp.errors import PublishRefused
 from pipeline.rtmp.events import PublishRequested
@@ -30,9 +29,6 @@ MAX_CONNECTIONS_PER_IP = 64
 _BACKLOG = 1024
 """Beyond it a connection waits a second for TCP to try again, so a flood must not fill it."""
 _READ_BYTES = 256 * 1024
-
-Authoriser: TypeAlias = Callable[[str, str, str], str | Awaitable[str | None] | None]
-"""From app, stream key and peer address to the public stream name, or None for no."""
 
 
 class PublishingClient(NamedTuple):
@@ -143,6 +139,15 @@ class RtmpServer:
         """Names of the streams that are being published."""
         return frozenset(self._live)
 
+    def stream_key(self, name: str, key: str) -> str:
+        """Return what a publisher enters as stream key: the key alone, as it says which stream it is for."""
+        del name
+        return key
+
+    async def failure(self) -> NotReady:
+        """Wait for ever: the server runs in this process, and fails only with it."""
+        return await asyncio.get_running_loop().create_future()
+
     async def start(self) -> None:
         """Open the port.
 
@@ -198,7 +203,7 @@ class RtmpServer:
         Raises:
             PublishRefused: the authoriser or the callback said no or failed, or another key publishes the name.
         """
-        name = await self._authorised_name(connection, request)
+        name = await authorised_name(self._authorise, request.app, request.stream_key, connection.peer)
         if name is None or not is_stream_name(name):
             raise PublishRefused("no stream has this app and key")
         secret = key_digest(request.stream_key)
@@ -247,16 +252,6 @@ class RtmpServer:
         if live is not None:
             self.counts.taken_over += 1
             live.connection.dismiss("taken over")
-
-    async def _authorised_name(self, connection: Connection, request: PublishRequested) -> str | None:
-        try:
-            answer = self._authorise(request.app, request.stream_key, connection.peer)
-            return await answer if inspect.isawaitable(answer) else answer
-        except Exception as error:
-            # Fail closed. The error's text may quote the key, so only its type and its frames are logged.
-            frames = "".join(traceback.format_tb(error.__traceback__))
-            log.error("the authoriser failed with %s; refused %s\n%s", type(error).__name__, connection.peer, frames)
-            raise PublishRefused("the publish could not be authorised") from None
 
     def _check_deadlines(self) -> None:
         loop = asyncio.get_running_loop()
