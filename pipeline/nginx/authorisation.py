@@ -6,6 +6,7 @@ and the request is refused; nothing of it is ever logged.
 
 from __future__ import annotations
 
+import hmac
 import logging
 from collections.abc import Mapping
 from pathlib import Path
@@ -51,8 +52,9 @@ class Door(Protocol):
 class Authorisation:
     """The HTTP server that nginx calls; `start`, then `close`."""
 
-    def __init__(self, door: Door) -> None:
-        self._door = door
+    def __init__(self, door: Door, *, push_tag: str) -> None:
+        """Prepare; `push_tag` is what `NginxSettings` has."""
+        self._door, self._push_tag = door, push_tag.encode()
         app = web.Application(client_max_size=MAX_FORM_BYTES)
         app.add_routes(
             [
@@ -94,9 +96,10 @@ class Authorisation:
         return web.Response()
 
     async def _pushed(self, request: web.Request) -> web.Response:
-        """Let only the copy of a live stream into the application that writes HLS."""
+        """Let only nginx's own copy of a live stream into the application that writes HLS."""
         form = await _form(request)
-        if form.get("app") != HLS_APP or not self._door.is_live(form.get("name", "")):
+        is_own = hmac.compare_digest(form.get("tcurl", "").encode(), self._push_tag)
+        if not is_own or form.get("app") != HLS_APP or not self._door.is_live(form.get("name", "")):
             raise web.HTTPForbidden(text="only live streams are pushed here\n")
         return web.Response()
 

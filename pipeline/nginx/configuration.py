@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from pipeline.rtmp.keys import APP
@@ -25,6 +25,7 @@ DROP_IDLE_S = 10
 """How long a publisher may be silent before nginx drops it: the idle deadline of our own server."""
 
 _MODULE = re.compile(r"/[A-Za-z0-9_./+-]+\.so")
+_TAG = re.compile(r"[A-Za-z0-9_-]{16,64}")
 _SUFFIX = re.compile(r"[A-Za-z0-9_.+-]{1,64}")
 
 
@@ -37,6 +38,7 @@ class NginxSettings:
         host: IP address that publishers connect to.
         rtmp_port: its port, which the push to the application `hls` uses too.
         http_port: loopback port of the stat page and of nginx's own HLS.
+        push_tag: random for each run; marks what nginx pushes to itself, so that nobody else can publish there.
         ladder: its rungs become `hls_variant` lines.
         hls_fragment_s, hls_playlist_s: length of a segment and of the playlist of nginx's own HLS.
         worker_connections: sockets open at a time; each publisher takes five.
@@ -47,6 +49,7 @@ class NginxSettings:
     host: str
     rtmp_port: int
     http_port: int
+    push_tag: str = field(repr=False)
     ladder: Ladder
     hls_fragment_s: int = 2
     hls_playlist_s: int = 10
@@ -62,6 +65,8 @@ class NginxSettings:
         for port in (self.rtmp_port, self.http_port):
             if not 1 <= port <= 65535:
                 raise ValueError(f"{port} is no TCP port")
+        if not _TAG.fullmatch(self.push_tag):
+            raise ValueError("the tag of the push must be 16 or more of A-Z a-z 0-9 _ and -")
         for rung in self.ladder.rungs:
             if not _SUFFIX.fullmatch(rung.name):
                 raise ValueError(f"the rung name {rung.name!r} cannot be the suffix of an HLS variant")
@@ -95,6 +100,7 @@ def configuration(settings: NginxSettings) -> str:
         pushed=PUSHED_PATH,
         app=APP,
         hls_app=HLS_APP,
+        push_tag=settings.push_tag,
         max_message=MAX_MESSAGE_BYTES,
         drop_idle_s=DROP_IDLE_S,
         push_source=settings.push_host,
@@ -150,7 +156,7 @@ rtmp {{
             notify_method post;
             on_publish {callbacks}{publish};
             on_publish_done {callbacks}{publish_done};
-            push rtmp://{push_address}/{hls_app};
+            push rtmp://{push_address}/{hls_app} tcUrl={push_tag};
         }}
 
         application {hls_app} {{

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import logging
 import os
+import secrets
 import socket
 from collections.abc import Callable
 
@@ -17,7 +19,7 @@ from pipeline.rtmp.authoriser import Authoriser, authorised_name
 from pipeline.rtmp.connection import Publication
 from pipeline.rtmp.errors import PublishRefused, RtmpError
 from pipeline.rtmp.keys import APP
-from pipeline.rtmp.server import PublishCallbacks, PublishingClient
+from pipeline.rtmp.server import PublishCallbacks
 from scenarios.errors import NotReady
 from scenarios.ladder import Ladder
 
@@ -49,6 +51,7 @@ class NginxIngest:
         self._settings: NginxSettings | None = None
         self._process: NginxProcess | None = None
         self._authorisation: Authorisation | None = None
+        self._closing = False
         self._live: dict[str, Pull] = {}
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -81,18 +84,23 @@ class NginxIngest:
                 host=await _address(self._host),
                 rtmp_port=self._asked_port or _free_port(),
                 http_port=_free_port(),
+                push_tag=secrets.token_urlsafe(24),
                 ladder=self._ladder,
                 as_root=os.geteuid() == 0,
             )
-            self._authorisation = Authorisation(self)
+            self._authorisation = Authorisation(self, push_tag=self._settings.push_tag)
             await self._authorisation.start(process.folder / CALLBACK_SOCKET)
             await process.start(configuration(self._settings))
-        except BaseException:
+        except BaseException as error:
             await self.close()
+            if isinstance(error, NotReady) and f":{self.port} failed ({errno.EADDRINUSE}" in str(error):
+                place = f"port {self.port} on {self._host}"
+                raise NotReady(f"{place} is in use; stop the other process or choose --rtmp-port; {error}") from None
             raise
 
     async def close(self) -> None:
         """End every broadcast with `server closed`, stop nginx and remove its folder."""
+        self._closing = True
         for task in self._tasks:
             task.cancel()
         if self._tasks:
@@ -166,19 +174,16 @@ class NginxIngest:
     async def _run(self, pull: Pull) -> None:
         client = pull.client
         log.info("%s publishes %s through nginx", client.addr, client.name)
+        assert self._process is not None
         try:
             reason = await pull.run()
             log.info("%s, client %d ended: %s", client.name, client.clientid, reason)
-            if not pull.is_done:
-                await self._drop(client)
         finally:
+            if not (pull.is_done or self._closing):
+                await drop_publisher(self._process.folder, client)
             del self._live[client.name]
             if self._callbacks is not None:
                 self._callbacks.publish_done(client)
-
-    async def _drop(self, client: PublishingClient) -> None:
-        assert self._process is not None
-        await drop_publisher(self._process.folder, client)
 
 
 async def _address(host: str) -> str:

@@ -12,7 +12,7 @@ from pipeline.rtmp import messages
 from pipeline.rtmp.client_connection import ClientConnection
 from pipeline.rtmp.events import AudioMessage, VideoMessage
 from pipeline.rtmp.keys import APP
-from pipeline.rtmp.messages import MessageType, RtmpMessage
+from pipeline.rtmp.messages import MessageType, RtmpMessage, UserControl
 from pipeline.rtmp.timestamps import UnwrappedTime
 
 CHUNK_BYTES = 4096
@@ -75,9 +75,12 @@ class Player(ClientConnection):
             await self._writer.wait_closed()
 
     def _is_end(self, message: RtmpMessage) -> bool:
-        if message.type_id != MessageType.COMMAND_AMF0:
-            return False  # metadata, and user control that says what the commands say too
-        return self._status_code(messages.read_command(message)) in _END_CODES
+        """Return whether the stream is over; servers say so by a control message, a status or both."""
+        if message.type_id == MessageType.USER_CONTROL:
+            return message.payload[:2] == UserControl.STREAM_EOF.to_bytes(2, "big")
+        if message.type_id == MessageType.COMMAND_AMF0:
+            return self._status_code(messages.read_command(message)) in _END_CODES
+        return False
 
     async def _request(self) -> None:
         self._send_command("play", None, self._stream, _LIVE_ONLY)
