@@ -8,7 +8,6 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from clips import ladder
 from nginx_ingest import MODULE, RUNGS, settings
 
 from pipeline.nginx.configuration import TEMPORARY_FOLDERS, configuration
@@ -16,6 +15,8 @@ from pipeline.serve import BUILT_IN_LADDER
 from scenarios.ladder import Ladder, Rung
 
 SYSTEM_PATH = "/usr/sbin:/sbin:/usr/bin:/bin"
+BROKEN_RUNG = RUNGS.rungs[0].model_copy(update={"name": "720p BANDWIDTH=1; push rtmp://elsewhere/live"})
+"""What no scenario can hold, as the language refuses such a name."""
 GOLDEN = Path(__file__).parents[1] / "golden" / "nginx.conf"
 
 
@@ -84,10 +85,9 @@ def has_ipv6() -> bool:
         ({"worker_connections": 8}, "serve no publisher"),
         ({"push_tag": "short"}, "the tag of the push"),
         ({"push_tag": "a-tag-that-breaks;}"}, "the tag of the push"),
-        ({"ladder": ladder((64, 64, 1)).model_copy(update={"rungs": (RUNGS.rungs[0].model_copy(update={"name": "x;"}),)})},
-         "suffix of an HLS variant"),
+        ({"ladder": RUNGS.model_copy(update={"rungs": (BROKEN_RUNG,)})}, "suffix of an HLS variant"),
     ],
-)  # fmt: skip
+)
 def test_a_value_that_could_break_out_of_its_directive_is_refused(changes, fault):
     with pytest.raises(ValueError, match=fault):
         settings(**changes)
