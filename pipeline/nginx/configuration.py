@@ -16,6 +16,7 @@ from pipeline.rtmp.limits import MAX_MESSAGE_BYTES
 from scenarios.ladder import Ladder
 
 HLS_APP = "hls"
+PID_FILE = "nginx.pid"
 RTMP_SOCKET, CALLBACK_SOCKET, CONTROL_SOCKET = "rtmp.sock", "callbacks.sock", "control.sock"
 """Unix sockets in the private folder: no other user of the machine can open them."""
 PUBLISH_PATH, PUBLISH_DONE_PATH, DISCONNECT_PATH, PUSHED_PATH = "/publish", "/publish_done", "/disconnect", "/pushed"
@@ -92,6 +93,7 @@ def configuration(settings: NginxSettings) -> str:
         worker_connections=settings.worker_connections,
         publish_address=f"{url_host(settings.host)}:{settings.rtmp_port}",
         push_address=f"{url_host(settings.push_host)}:{settings.rtmp_port}",
+        pid_file=PID_FILE,
         rtmp_socket=RTMP_SOCKET,
         callbacks=f"http://unix:{CALLBACK_SOCKET}:",
         disconnect=DISCONNECT_PATH,
@@ -129,7 +131,7 @@ _TEMPLATE = """\
 load_module {module};
 {user}daemon off;
 worker_processes 1;
-pid nginx.pid;
+pid {pid_file};
 error_log stderr error;
 
 events {{

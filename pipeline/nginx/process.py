@@ -8,12 +8,12 @@ import logging
 import os
 import shutil
 import signal
-import tempfile
 from collections import deque
 from pathlib import Path
 
 from pipeline.doctor import NGINX_RTMP_MODULES, SYSTEM_PATHS
-from pipeline.nginx.configuration import HLS_APP, RTMP_SOCKET
+from pipeline.nginx.configuration import PID_FILE
+from pipeline.nginx.folder import CONFIGURATION_FILE, PrivateFolder, remove_stale_folders
 from scenarios.errors import NotReady
 
 log = logging.getLogger(__name__)
@@ -24,17 +24,14 @@ STOP_S = 2.0
 """How long nginx may take to stop before it is killed."""
 KEPT_LINES, MAX_LINE_BYTES = 20, 1000
 """What is kept of nginx's messages."""
-MAX_SOCKET_PATH_BYTES = 107
-"""Longest path of a Unix socket on Linux (unix(7))."""
-_POLL_S = 0.02
-_LONGEST_SOCKET_NAME = 16
+_POLL_S = 0.05
 
 
 class NginxProcess:
-    """One run of nginx; `start` once, then `stop`.
+    """One run of nginx: `start`, `stop`, `remove_folder`.
 
     Attributes:
-        folder: holds its configuration, sockets and HLS; private to this user, removed by `stop`.
+        module: its rtmp module.
     """
 
     def __init__(self) -> None:
@@ -42,10 +39,16 @@ class NginxProcess:
         self._nginx = _required("nginx", "apt install nginx libnginx-mod-rtmp")
         self._setpriv = _required("setpriv", "apt install util-linux")
         self.module = _rtmp_module()
-        self.folder = _private_folder()
+        remove_stale_folders()
+        self._folder = PrivateFolder()
         self._process: asyncio.subprocess.Process | None = None
         self._reader: asyncio.Task[None] | None = None
         self._lines: deque[str] = deque(maxlen=KEPT_LINES)
+
+    @property
+    def folder(self) -> Path:
+        """The private folder of its configuration, sockets and HLS; it is there until `remove_folder`."""
+        return self._folder.path
 
     @property
     def said(self) -> str:
@@ -58,12 +61,9 @@ class NginxProcess:
         Raises:
             NotReady: it ended or did not listen within `START_S`; the text holds its own words.
         """
-        (self.folder / HLS_APP).mkdir(exist_ok=True)
-        (self.folder / RTMP_SOCKET).unlink(missing_ok=True)
-        (self.folder / "nginx.conf").write_text(text, encoding="utf-8")
-        self._lines.clear()
+        self._folder.write_configuration(text)
         # setpriv makes the kernel end nginx with us, however we end; a session of its own keeps Ctrl-C from it.
-        command = [self._setpriv, "--pdeathsig", "TERM", self._nginx, "-p", f"{self.folder}/", "-c", "nginx.conf"]
+        command = [self._setpriv, "--pdeathsig", "TERM", self._nginx, "-p", f"{self.folder}/", "-c", CONFIGURATION_FILE]
         command += ["-e", "stderr"]
         self._process = await asyncio.create_subprocess_exec(
             *command,
@@ -86,39 +86,38 @@ class NginxProcess:
     async def ended(self) -> int:
         """Return the exit status once nginx has ended, negative for a signal."""
         assert self._process is not None
-        assert self._reader is not None
-        status = await self._process.wait()
-        await asyncio.wait([self._reader], timeout=STOP_S)
-        return status
+        # Not `wait`, which also waits for stderr to be closed: workers hold it when their master was killed.
+        while self._process.returncode is None:
+            await asyncio.sleep(_POLL_S)
+        return self._process.returncode
 
     async def stop(self) -> None:
         """End nginx and every process of it."""
         if self._process is None:
             return
-        if self._process.returncode is None:
+        assert self._reader is not None
+        with contextlib.suppress(ProcessLookupError, TimeoutError):
             self._process.terminate()
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._process.wait(), STOP_S)
+            await asyncio.wait_for(self.ended(), STOP_S)
         # The master takes its workers with it unless it was killed; the group is ours alone.
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self._process.pid, signal.SIGKILL)
-        await self.ended()
+        await self._process.wait()
+        await self._reader
         self._process = None
 
     def remove_folder(self) -> None:
         """Remove the folder and all in it."""
-        shutil.rmtree(self.folder, ignore_errors=True)
+        self._folder.remove()
 
     async def _listening(self) -> None:
+        """Return once nginx has written its pid, which it does when all its sockets are open."""
         assert self._process is not None
-        while self._process.returncode is None:
-            with contextlib.suppress(OSError):
-                _, writer = await asyncio.open_unix_connection(self.folder / RTMP_SOCKET)
-                writer.close()
-                return
+        while not _has_content(self.folder / PID_FILE):
+            if self._process.returncode is not None:
+                await self.stop()
+                raise NotReady(f"nginx could not start; it said: {self.said}")
             await asyncio.sleep(_POLL_S)
-        await self.ended()
-        raise NotReady(f"nginx could not start; it said: {self.said}")
 
     async def _read(self, messages: asyncio.StreamReader) -> None:
         """Keep and log what nginx says, a line at a time; what is longer than a line may be is passed over."""
@@ -134,6 +133,10 @@ class NginxProcess:
             log.warning("nginx: %s", text)
 
 
+def _has_content(path: Path) -> bool:
+    return path.is_file() and path.stat().st_size > 0
+
+
 def _required(program: str, remedy: str) -> str:
     path = shutil.which(program, path=os.pathsep.join([os.environ.get("PATH", os.defpath), SYSTEM_PATHS]))
     if path is None:
@@ -146,15 +149,3 @@ def _rtmp_module() -> Path:
         if module.is_file():
             return module
     raise NotReady("nginx has no rtmp module here; apt install nginx libnginx-mod-rtmp")
-
-
-def _private_folder() -> Path:
-    """Return a new folder that only this user can enter, its path short enough for the sockets in it."""
-    try:
-        folder = Path(tempfile.mkdtemp(prefix="headroom-nginx-"))
-    except OSError as error:
-        raise NotReady(f"no temporary folder can be made: {error.strerror}; set TMPDIR") from error
-    if len(os.fsencode(folder)) + 1 + _LONGEST_SOCKET_NAME > MAX_SOCKET_PATH_BYTES:
-        folder.rmdir()
-        raise NotReady(f"the temporary folder {folder.parent} has too long a name for sockets; set TMPDIR")
-    return folder
