@@ -69,9 +69,7 @@ def serve(
         str | None, typer.Option(metavar="URL", help="told when an admitted publisher is gone")
     ] = None,
     encoder: Annotated[Encoder, typer.Option(help="which backend encodes")] = Encoder.AUTO,
-    ingest: Annotated[
-        IngestServer, typer.Option(help="which server takes the publishers: ours, or nginx-rtmp as a child")
-    ] = IngestServer.OWN,
+    ingest: Annotated[IngestServer, typer.Option(help="our own RTMP server, or nginx-rtmp")] = IngestServer.OWN,
     check: Annotated[
         bool, typer.Option("--check", help="read the streams back and report what RFC 8216 forbids")
     ] = False,
