@@ -139,6 +139,8 @@ events {{
 }}
 
 rtmp {{
+    access_log off;
+
     server {{
         listen {publish_address};
         listen unix:{rtmp_socket};

@@ -35,6 +35,7 @@ pid nginx.pid;
 error_log stderr error;
 events {{ worker_connections 256; }}
 rtmp {{
+    access_log publishers;
     server {{
         listen 127.0.0.1:{port};
         chunk_size 4096;
@@ -166,6 +167,17 @@ def test_a_secret_in_the_place_of_the_name_is_on_the_stat_page(tmp_path):
             with page:
                 assert f"<name>{KEY}</name>" in page.read().decode()
             await publisher.close()
+
+    run(scene)
+
+
+def test_a_token_beside_the_name_is_in_the_access_log(tmp_path):
+    async def scene():
+        async with guide(tmp_path, "") as nginx:
+            publisher = await nginx.publisher(f"cam?token={KEY}")
+            await send_media(publisher, 10)
+            await publisher.close()
+            await until(lambda: f'PUBLISH "live" "cam" "token={KEY}"' in (tmp_path / "publishers").read_text())
 
     run(scene)
 

@@ -6,6 +6,7 @@ import os
 import shutil
 import signal
 import socket
+import stat
 import subprocess
 import sys
 import tempfile
@@ -86,8 +87,8 @@ def nginx_master(temporary: Path) -> int:
 
 def is_running(pid: int) -> bool:
     """Return whether the process exists and is not just waiting to be reaped."""
-    stat = Path(f"/proc/{pid}/stat")
-    return stat.exists() and stat.read_text().rpartition(")")[2].split()[0] != "Z"
+    line = Path(f"/proc/{pid}/stat")
+    return line.exists() and line.read_text().rpartition(")")[2].split()[0] != "Z"
 
 
 def group_of(pid: int) -> list[int]:
@@ -100,6 +101,12 @@ def group_of(pid: int) -> list[int]:
         except ProcessLookupError:
             continue
     return found
+
+
+def open_files(pid: int) -> list[Path]:
+    """Return the regular files, by name, that the processes of nginx's group hold open."""
+    links = [link for member in group_of(pid) for link in Path(f"/proc/{member}/fd").iterdir()]
+    return [link.readlink() for link in links if link.exists() and stat.S_ISREG(link.stat().st_mode)]
 
 
 def wait_for(condition: Callable[[], object], timeout_s: float = 20.0) -> None:
@@ -135,6 +142,8 @@ def test_a_stream_through_nginx_is_watched_whole_and_its_token_is_nowhere(second
         assert own_hls[0] == ".m3u8"
         assert 3 <= own_hls.count(".ts") <= 3 * 6 + 30, "nginx removes its old segments"
         assert token(server).encode() not in written(folder)
+        elsewhere = [file for file in open_files(nginx_master(temporary)) if folder not in file.parents]
+        assert elsewhere == [], "nginx writes nowhere else"
         server.process.terminate()
         out, err = server.process.communicate(timeout=10)
         assert (out, server.process.returncode) == ("", 0)
