@@ -12,6 +12,7 @@ import typer
 if TYPE_CHECKING:
     import ssl
 
+    from pipeline.ingest import OpenIngest
     from pipeline.ladders.choice import Choice
     from pipeline.rtmp.keys import StreamKeys
     from pipeline.serve import LivePipeline
@@ -42,6 +43,13 @@ class Segments(StrEnum):
 RecordFolder = Annotated[Path | None, typer.Option(metavar="DIR", help="keep every stream on disk, playable as HLS")]
 RecordHours = Annotated[float, typer.Option(min=0.01, max=1e6, help="how long a recording is kept after its end")]
 RecordGib = Annotated[float, typer.Option(min=0.001, max=1e6, help="what all recordings take; the oldest go first")]
+
+
+class IngestServer(StrEnum):
+    """What `--ingest` takes."""
+
+    OWN = "own"
+    NGINX = "nginx"
 
 
 @app.command()
@@ -88,6 +96,7 @@ def serve(
     record: RecordFolder = None,
     record_hours: RecordHours = 24.0,
     record_gib: RecordGib = 20.0,
+    ingest: Annotated[IngestServer, typer.Option(help="our own RTMP server, or nginx-rtmp")] = IngestServer.OWN,
     check: Annotated[
         bool, typer.Option("--check", help="read the streams back and report what RFC 8216 forbids")
     ] = False,
@@ -105,7 +114,6 @@ def serve(
 
     stream_keys, fresh_key = _keys(keys)
     callbacks = HttpCallbacks(on_publish=on_publish, on_publish_done=on_publish_done)
-    ssl_context = _rtmps(rtmps_cert, rtmps_key)
     backend, why = _choice(encoder, streams_per_worker)
     _say(why)
     recorder = Recorder(record, limits=Limits(hours=record_hours, gib=record_gib)) if record is not None else None
@@ -119,11 +127,11 @@ def serve(
             host=host,
             rtmp_port=rtmp_port,
             http_port=http_port,
-            ssl_context=ssl_context,
             segments=segments,
             checker=checker,
             recorder=recorder,
-            ready=lambda pipeline: _announce(pipeline, host, fresh_key, is_rtmps=ssl_context is not None),
+            ingest=_open_ingest(ingest, ladder, _rtmps(rtmps_cert, rtmps_key)),
+            ready=lambda pipeline: _announce(pipeline, host, fresh_key),
         )
     )
     if checker is not None:
@@ -204,14 +212,33 @@ def _rtmps(certificate: Path | None, key: Path | None) -> ssl.SSLContext | None:
     return rtmps_context(certificate, key)
 
 
-def _announce(pipeline: LivePipeline, host: str, fresh_key: str | None, *, is_rtmps: bool) -> None:
+def _open_ingest(ingest: IngestServer, ladder: Ladder, tls: ssl.SSLContext | None) -> OpenIngest:
+    """Return what makes the ingest; nginx announces the ladder as variants of its own HLS."""
+    from functools import partial
+
+    if ingest is IngestServer.OWN:
+        from pipeline.rtmp.server import RtmpServer
+
+        return partial(RtmpServer, ssl_context=tls)
+    if tls is not None:
+        raise typer.BadParameter("nginx-rtmp takes no TLS: --rtmps-cert goes with --ingest own")
+    from pipeline.nginx import NginxIngest
+
+    return partial(NginxIngest, ladder=ladder)
+
+
+def _announce(pipeline: LivePipeline, host: str, fresh_key: str | None) -> None:
     """Say where to publish and to watch; a fresh key is shown this once."""
+    from pipeline.nginx import NginxIngest
     from pipeline.serve import page_url, playlist_url, publish_url
 
     key, stream = (fresh_key, DEFAULT_STREAM) if fresh_key is not None else ("KEY", "NAME")
-    _say(f"publish  {publish_url(host, pipeline.rtmp.port, key, is_rtmps=is_rtmps)}")
-    _say(f"watch    {playlist_url(host, pipeline.origin.port, stream)}")
-    _say(f"browser  {page_url(host, pipeline.origin.port, stream)}")
+    ingest, port = pipeline.rtmp, pipeline.origin.port
+    _say(f"publish  {publish_url(host, ingest.port, ingest.stream_key(stream, key), scheme=ingest.scheme)}")
+    _say(f"watch    {playlist_url(host, port, stream)}")
+    _say(f"browser  {page_url(host, port, stream)}")
+    if isinstance(ingest, NginxIngest):
+        _say(f"nginx    {ingest.http_url}/stats")
 
 
 def _say(line: str) -> None:

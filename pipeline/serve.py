@@ -5,10 +5,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import signal
-import ssl
 import time
 from collections.abc import Callable
-from dataclasses import asdict
 from types import TracebackType
 from typing import Self
 
@@ -18,13 +16,13 @@ from pipeline.hls.checker import Checker
 from pipeline.hls.containers import CONTAINERS, MPEGTS
 from pipeline.hls.store import Store
 from pipeline.http_connections import DescriptorAlarm, raise_descriptor_limit
+from pipeline.ingest import OpenIngest
 from pipeline.ladders.backend import LadderBackend
 from pipeline.marks import Marks
 from pipeline.origin import Origin
 from pipeline.recording import Recorder
 from pipeline.rtmp.callbacks import HttpCallbacks
 from pipeline.rtmp.keys import APP, StreamKeys
-from pipeline.rtmp.limits import Deadlines
 from pipeline.rtmp.server import RtmpServer
 from scenarios.ladder import Ladder, Rung
 
@@ -49,11 +47,11 @@ VIEWER_GONE_S = 10.0
 
 
 class LivePipeline:
-    """An RTMP server, an origin and what is between them; an async context manager.
+    """An ingest, an origin and what is between them; an async context manager.
 
     Attributes:
         store: the segments being served.
-        rtmp: the ingest server; its `port` is the real one.
+        rtmp: the ingest; its `port` is the real one.
         origin: the HTTP server; likewise.
         broadcasts: the streams being encoded.
         callbacks: who is asked about publishers; its `calls` have their latencies.
@@ -72,10 +70,9 @@ class LivePipeline:
         http_port: int = 0,
         marks: Marks | None = None,
         grace_s: float = GRACE_S,
-        deadlines: Deadlines | None = None,
-        ssl_context: ssl.SSLContext | None = None,
         segments: str = MPEGTS.name,
         recorder: Recorder | None = None,
+        ingest: OpenIngest = RtmpServer,
     ) -> None:
         """Prepare; entering the context opens both ports (0 lets the system choose).
 
@@ -88,18 +85,16 @@ class LivePipeline:
         self.store = Store(container=container, hooks=recorder.hooks if recorder is not None else None)
         self.broadcasts = Broadcasts(self.store, ladder=ladder, backend=backend, marks=marks, grace_s=grace_s)
         self.callbacks = callbacks if callbacks is not None else HttpCallbacks()
-        self.rtmp = RtmpServer(
+        self.rtmp = ingest(
             host=host,
             port=rtmp_port,
             authorise=keys.authorise,
             callbacks=self.callbacks,
             publish=self.broadcasts.publish,
-            deadlines=deadlines,
-            ssl_context=ssl_context,
         )
         self.health = Health()
         self.health.register("live_streams", facts=lambda: len(self.rtmp.live_names))
-        self.health.register("ingest", facts=lambda: asdict(self.rtmp.counts))
+        self.health.register("ingest", facts=self.rtmp.facts)
         if recorder is not None:
             self.health.register("recording", check=recorder.alert, facts=recorder.facts)
         self.origin = Origin(self.store, host=host, port=http_port, health=self.health)
@@ -144,10 +139,10 @@ async def serve(
     host: str = "127.0.0.1",
     rtmp_port: int = 1935,
     http_port: int = 8080,
-    ssl_context: ssl.SSLContext | None = None,
     segments: str = MPEGTS.name,
     checker: Checker | None = None,
     recorder: Recorder | None = None,
+    ingest: OpenIngest = RtmpServer,
     ready: Callable[[LivePipeline], None] = lambda _: None,
 ) -> None:
     """Serve until SIGINT or SIGTERM, then end every stream properly; takes at most 5 s to stop.
@@ -160,14 +155,14 @@ async def serve(
         host: address of both ports; loopback unless the user asks for more.
         rtmp_port: port of the ingest; 0 lets the system choose.
         http_port: port of the origin; 0 lets the system choose.
-        ssl_context: makes the ingest RTMPS.
         segments: container of the segments, a key of `CONTAINERS`.
         checker: reads every stream like one more viewer, if given.
         recorder: keeps every stream on disk, if given.
+        ingest: what takes the publishers; our own server if omitted.
         ready: called once both ports are open.
 
     Raises:
-        NotReady: a port cannot be opened, or the recording folder not be used.
+        NotReady: a port cannot be opened, the recording folder cannot be used, or the ingest has failed.
         EncoderUnavailable: the backend cannot encode the ladder.
         ScenarioError: the container cannot carry it.
     """
@@ -184,20 +179,25 @@ async def serve(
         host=host,
         rtmp_port=rtmp_port,
         http_port=http_port,
-        ssl_context=ssl_context,
         segments=segments,
         recorder=recorder,
+        ingest=ingest,
     ) as pipeline:
         pipeline.health.register("descriptors", check=alarm.alert)
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, stopped.set)
+        failing = asyncio.create_task(pipeline.rtmp.failure())
+        failing.add_done_callback(lambda _: stopped.set())
         try:
             ready(pipeline)
             if checker is None:
                 await stopped.wait()
             else:
                 await _check_until(stopped, checker, pipeline, host)
+            if failing.done():
+                raise failing.result()
         finally:
+            failing.cancel()
             for number in (signal.SIGINT, signal.SIGTERM):
                 loop.remove_signal_handler(number)
 
@@ -211,9 +211,8 @@ async def _check_until(stopped: asyncio.Event, checker: Checker, pipeline: LiveP
         checking.cancel()
 
 
-def publish_url(host: str, port: int, key: str, *, is_rtmps: bool = False) -> str:
+def publish_url(host: str, port: int, key: str, *, scheme: str = "rtmp") -> str:
     """Return where a publisher sends to, its key included."""
-    scheme = "rtmps" if is_rtmps else "rtmp"
     return f"{scheme}://{_url_host(host)}:{port}/{APP}/{key}"
 
 

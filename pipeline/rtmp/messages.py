@@ -36,9 +36,10 @@ class MessageType(IntEnum):
 
 
 class UserControl(IntEnum):
-    """The user control events that are sent or answered."""
+    """The user control events that are sent or heeded."""
 
     STREAM_BEGIN = 0
+    STREAM_EOF = 1
     PING_REQUEST = 6
     PING_RESPONSE = 7
 

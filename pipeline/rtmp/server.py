@@ -5,19 +5,18 @@ from __future__ import annotations
 import asyncio
 import errno
 import hmac
-import inspect
 import itertools
 import logging
 import resource
 import ssl
 import sys
 import time
-import traceback
 from collections import Counter
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
-from typing import NamedTuple, Protocol, TypeAlias
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from typing import NamedTuple, Protocol
 
+from pipeline.rtmp.authoriser import Authoriser, authorised_name
 from pipeline.rtmp.connection import Connection, Publication
 from pipeline.rtmp.errors import PublishRefused
 from pipeline.rtmp.events import PublishRequested
@@ -38,9 +37,6 @@ It is also how many sockets asyncio takes in at a stroke, before it lets us turn
 descriptors for, or it reports their lack a thousand times.
 """
 _READ_BYTES = 256 * 1024
-
-Authoriser: TypeAlias = Callable[[str, str, str], str | Awaitable[str | None] | None]
-"""From app, stream key and peer address to the public stream name, or None for no."""
 
 
 class PublishingClient(NamedTuple):
@@ -106,6 +102,7 @@ class RtmpServer:
     Attributes:
         deadlines: how long a peer may take for what.
         counts: what has happened so far.
+        scheme: of its address, `rtmps` inside TLS, else `rtmp`.
         read_buffer: where connections read to.
     """
 
@@ -137,6 +134,7 @@ class RtmpServer:
         """
         self.deadlines = deadlines or Deadlines()
         self.counts = IngestCounts()
+        self.scheme = "rtmps" if ssl_context is not None else "rtmp"
         self.read_buffer = memoryview(bytearray(_READ_BYTES))
         self._host, self._asked_port, self._ssl = host, port, ssl_context
         self._authorise, self._publish, self._callbacks = authorise, publish, callbacks
@@ -162,6 +160,19 @@ class RtmpServer:
     def live_names(self) -> frozenset[str]:
         """Names of the streams that are being published."""
         return frozenset(self._live)
+
+    def stream_key(self, name: str, key: str) -> str:
+        """Return what a publisher enters as stream key: the key alone, as it says which stream it is for."""
+        del name
+        return key
+
+    def facts(self) -> dict[str, object]:
+        """Return what `/healthz` says of the ingest: the counts."""
+        return asdict(self.counts)
+
+    async def failure(self) -> NotReady:
+        """Wait for ever: the server runs in this process, and fails only with it."""
+        return await asyncio.get_running_loop().create_future()
 
     async def start(self) -> None:
         """Open the port.
@@ -217,7 +228,7 @@ class RtmpServer:
         Raises:
             PublishRefused: the authoriser or the callback said no or failed, or another key publishes the name.
         """
-        name = await self._authorised_name(connection, request)
+        name = await authorised_name(self._authorise, request.app, request.stream_key, connection.peer)
         if name is None or not is_stream_name(name):
             raise PublishRefused("no stream has this app and key")
         secret = key_digest(request.stream_key)
@@ -283,16 +294,6 @@ class RtmpServer:
         if live is not None:
             self.counts.taken_over += 1
             live.connection.dismiss("taken over")
-
-    async def _authorised_name(self, connection: Connection, request: PublishRequested) -> str | None:
-        try:
-            answer = self._authorise(request.app, request.stream_key, connection.peer)
-            return await answer if inspect.isawaitable(answer) else answer
-        except Exception as error:
-            # Fail closed. The error's text may quote the key, so only its type and its frames are logged.
-            frames = "".join(traceback.format_tb(error.__traceback__))
-            log.error("the authoriser failed with %s; refused %s\n%s", type(error).__name__, connection.peer, frames)
-            raise PublishRefused("the publish could not be authorised") from None
 
     def _check_deadlines(self) -> None:
         loop = asyncio.get_running_loop()

@@ -12,6 +12,7 @@ from pipeline.rtmp.events import AudioMessage, Event, Metadata, PublishRequested
 from pipeline.rtmp.handshake import ServerHandshake
 from pipeline.rtmp.limits import MAX_APP_CHARS, MAX_REPLY_BYTES, MAX_STREAM_KEY_CHARS
 from pipeline.rtmp.messages import Command, MessageType, RtmpMessage, UserControl
+from pipeline.rtmp.timestamps import UnwrappedTime
 
 ACK_WINDOW_BYTES = 2_500_000
 _DYNAMIC_LIMIT = b"\2"
@@ -43,7 +44,7 @@ class PublishSession:
         self._outgoing = bytearray()
         self._received = self._acknowledged = 0
         self._ack_window = ACK_WINDOW_BYTES
-        self._clock_ms: int | None = None
+        self._time = UnwrappedTime()
         self._app: str | None = None
         self._has_stream = False
 
@@ -141,20 +142,13 @@ class PublishSession:
             self.dropped_media += 1
             return None
         if message.type_id == MessageType.VIDEO:
-            return VideoMessage(self._unwrap(message.timestamp_ms), message.payload)
+            return VideoMessage(self._time.unwrap(message.timestamp_ms), message.payload)
         if message.type_id == MessageType.AUDIO:
-            return AudioMessage(self._unwrap(message.timestamp_ms), message.payload)
+            return AudioMessage(self._time.unwrap(message.timestamp_ms), message.payload)
         match messages.read_values(message):
             case ["@setDataFrame", "onMetaData", dict() as values] | ["onMetaData", dict() as values]:
                 return Metadata(values)
         return None
-
-    def _unwrap(self, timestamp_ms: int) -> int:
-        """Return the time nearest to the last one among those that are equal modulo 2**32."""
-        if self._clock_ms is None:
-            self._clock_ms = timestamp_ms
-        self._clock_ms += (timestamp_ms - self._clock_ms + 2**31) % 2**32 - 2**31
-        return self._clock_ms
 
     def _command(self, command: Command) -> Event | None:
         if self._app is None and command.name != "connect":

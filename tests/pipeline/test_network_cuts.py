@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import dataclasses
 import time
+from functools import partial
 
 import pytest
 from clips import Clip, clip, ladder
@@ -14,7 +15,7 @@ from live_pipeline import until
 
 from pipeline.ladders.x264 import X264Backend
 from pipeline.marks import RecordingMarks
-from pipeline.rtmp import Deadlines, Publisher, PublishRefused, RtmpError, StreamKeys
+from pipeline.rtmp import Deadlines, Publisher, PublishRefused, RtmpError, RtmpServer, StreamKeys
 from pipeline.rtmp.keys import key_digest
 from pipeline.serve import LivePipeline
 
@@ -99,7 +100,7 @@ def test_a_network_cut_costs_the_others_nothing_and_a_longer_one_than_the_idle_d
         keys = StreamKeys({name: key_digest(key) for name, key in KEYS.items()})
         rungs = ladder((320, 180, 30), (160, 90, 15))
         async with LivePipeline(
-            ladder=rungs, keys=keys, backend=X264Backend(), marks=marks, deadlines=deadlines
+            ladder=rungs, keys=keys, backend=X264Backend(), marks=marks, ingest=partial(RtmpServer, deadlines=deadlines)
         ) as pipeline:
             await scene(pipeline)
 
