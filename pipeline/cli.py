@@ -27,6 +27,14 @@ class Encoder(StrEnum):
     FFMPEG = "ffmpeg"
 
 
+class Content(StrEnum):
+    """What `--content` takes: the names of `pipeline.load.content.CONTENTS`."""
+
+    CAMERA = "camera"
+    SCREEN = "screen"
+    GAME = "game"
+
+
 @app.command()
 def doctor(
     json: Annotated[bool, typer.Option("--json", help="print one JSON object and nothing else")] = False,
@@ -110,6 +118,7 @@ def measure(
         Path | None, typer.Argument(metavar="[FILE]", help="a scenario whose source and ladder are measured")
     ] = None,
     quick: Annotated[bool, typer.Option("--quick", help="at most 150 s; the only depth so far")] = True,
+    content: Annotated[Content, typer.Option(help="what the publishers' pictures are like")] = Content.CAMERA,
     encoder: Annotated[Encoder, typer.Option(help="which backend encodes")] = Encoder.AUTO,
 ) -> None:
     """Put the pipeline under load on this machine; write a measurement bundle."""
@@ -129,7 +138,7 @@ def measure(
         scenario = load_scenario(file)
         source, ladder = scenario.workload.source, scenario.ladder
     with budget_bar(QUICK_BUDGET_S) as (say, progress):
-        measure_quick(out, ladder=ladder, source=source, encoder=encoder, say=say, progress=progress)
+        measure_quick(out, ladder=ladder, source=source, content=content, encoder=encoder, say=say, progress=progress)
     print(out)
 
 

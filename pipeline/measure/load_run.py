@@ -10,7 +10,8 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from pipeline.load.clip import SourceClip
-from pipeline.load.publishers import OPENING_S, PublisherConfig, Schedule
+from pipeline.load.publishers import PublisherConfig
+from pipeline.load.schedule import OPENING_S, Schedule
 from pipeline.measure.child import Child
 from pipeline.measure.host import CpuShares, cpu_shares, cpu_times
 from pipeline.measure.plan import Plan

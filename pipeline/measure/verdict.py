@@ -8,7 +8,7 @@ from typing import Literal
 
 import numpy as np
 
-from pipeline.load.publishers import LATE_S
+from pipeline.load.schedule import LATE_S
 from scenarios.backlog import FEWEST_POINTS, Slope, backlog_slope, grows
 
 LATE_FRACTION = 0.05
