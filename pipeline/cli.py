@@ -35,6 +35,14 @@ class Content(StrEnum):
     GAME = "game"
 
 
+class Sessions(StrEnum):
+    """What `--sessions` takes: the names of `pipeline.load.sessions.SESSION_LAWS`."""
+
+    STAY = "stay"
+    EXPONENTIAL = "exponential"
+    LOGNORMAL = "lognormal"
+
+
 @app.command()
 def doctor(
     json: Annotated[bool, typer.Option("--json", help="print one JSON object and nothing else")] = False,
@@ -140,6 +148,58 @@ def measure(
     with budget_bar(QUICK_BUDGET_S) as (say, progress):
         measure_quick(out, ladder=ladder, source=source, content=content, encoder=encoder, say=say, progress=progress)
     print(out)
+
+
+@app.command()
+def load(
+    file: Annotated[
+        Path | None, typer.Argument(metavar="[FILE]", help="a scenario whose source, ladder and rung shares are used")
+    ] = None,
+    streams: Annotated[int, typer.Option(min=1, help="publishers at once")] = 1,
+    viewers: Annotated[int, typer.Option(min=1, help="viewers at once, spread over the streams")] = 20,
+    seconds: Annotated[float, typer.Option(min=1.0, help="length of the measured window")] = 30.0,
+    content: Annotated[Content, typer.Option(help="what the pictures are like")] = Content.CAMERA,
+    audio: Annotated[bool, typer.Option("--audio", help="publish a tone beside the video")] = False,
+    rung: Annotated[
+        str | None, typer.Option(metavar="NAME", help="what all watch; `auto`: by throughput, as hls.js does")
+    ] = None,
+    sessions: Annotated[Sessions, typer.Option(help="law of how long a viewer stays")] = Sessions.STAY,
+    mean_session: Annotated[float, typer.Option(min=1.0, help="its mean in seconds")] = 60.0,
+    seed: Annotated[int, typer.Option(min=0, help="of joins, sessions and rungs")] = 1,
+    encoder: Annotated[Encoder, typer.Option(help="which backend encodes")] = Encoder.AUTO,
+    json: Annotated[bool, typer.Option("--json", help="print one JSON object and nothing else")] = False,
+) -> None:
+    """Put publishers and HLS viewers on a pipeline of this machine; say what they saw."""
+    from pipeline.ladders.probe import require_packages
+
+    require_packages()
+    from pipeline.load.clip import DEFAULT_SOURCE
+    from pipeline.measure.load_report import document, load_report, table
+    from pipeline.measure.load_test import LoadPlan, duration_s, run_load_test
+    from pipeline.measure.progress import budget_bar
+    from pipeline.serve import BUILT_IN_LADDER
+    from scenarios.errors import NotReady
+
+    source, ladder, shares = DEFAULT_SOURCE, BUILT_IN_LADDER, None
+    if file is not None:
+        from scenarios import load_scenario
+
+        scenario = load_scenario(file)
+        source, ladder, shares = scenario.workload.source, scenario.ladder, scenario.workload.audience.rung_shares
+    if rung is not None:
+        shares = None if rung == "auto" else {rung: 1.0}
+    plan = LoadPlan(streams, viewers, seconds, content, audio, shares, sessions, mean_session, seed)
+    with budget_bar(duration_s(plan, ladder.segment_s)) as (say, progress):
+        raw = run_load_test(plan, ladder=ladder, source=source, encoder=encoder, say=say, progress=progress)
+    report = load_report(raw)
+    if json:
+        from json import dumps
+
+        print(dumps(document(report), indent=2))
+    else:
+        print(table(report))
+    if report.void_reason is not None:
+        raise NotReady(f"the run is void: {report.void_reason}; end other programs or ask for a smaller load")
 
 
 def _keys(file: Path | None) -> tuple[StreamKeys, str | None]:

@@ -116,7 +116,8 @@ def test_a_generator_that_was_held_up_knows_it(clip):
         time.sleep(0.15)  # the generator's own loop is what stands still
 
     report, _, _ = asyncio.run(published(clip, streams=1, meanwhile=freeze))
-    assert max(report.streams[0].own_delay_s) > 0.05
+    late = [delay_s for delay_s in report.streams[0].own_delay_s if delay_s > 0.05]
+    assert len(late) >= 3  # all that fell due meanwhile, not the first of them alone
 
 
 def test_a_server_that_does_not_take_frames_is_not_the_generators_fault(clip):
