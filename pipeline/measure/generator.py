@@ -23,14 +23,14 @@ class GeneratorHealth:
     Attributes:
         sends: what it sends: "frames" or "polls".
         late_fraction: share of them that it sent later than `LATE_S`, delays by the server left out.
-        late_p99_s: 99 % quantile of its own delay.
+        late_p99_s: 99 % quantile of its own delay; None where nothing was sent.
         cpu_share: its CPU ÷ wall-clock time.
         errors: why streams ended early.
     """
 
     sends: str
     late_fraction: float
-    late_p99_s: float
+    late_p99_s: float | None
     cpu_share: float
     errors: tuple[str, ...]
 
@@ -39,6 +39,8 @@ class GeneratorHealth:
         """Why it makes the run void, or None."""
         if self.errors:
             return f"a stream was cut off: {self.errors[0]}"
+        if self.late_p99_s is None:
+            return f"none of the {self.sends} were sent"
         if self.late_fraction > LATE_FRACTION:
             late = f"{self.late_fraction:.0%} of the {self.sends} more than {LATE_S * 1e3:.0f} ms late"
             return f"the generator sent {late}"
@@ -53,8 +55,7 @@ def generator_health(
     """Return a generator's health from its own delay of each frame or poll in the window."""
     delays = np.asarray(own_delay_s, dtype=float)
     if not delays.size:
-        nothing = f"none of the {sends} were sent"
-        return GeneratorHealth(sends, 1.0, float("nan"), cpu_s / wall_s, tuple(errors) or (nothing,))
+        return GeneratorHealth(sends, 1.0, None, cpu_s / wall_s, tuple(errors))
     late = float((delays > LATE_S).mean())
     return GeneratorHealth(sends, late, float(np.quantile(delays, 0.99)), cpu_s / wall_s, tuple(errors))
 

@@ -105,6 +105,7 @@ class LoadReport:
         watching: what the crowd saw.
         glass_rung: the rung that was looked at, of the first stream.
         glass_to_glass: what became of its pictures; None where `glass_problem` says why it is not known.
+        glass_saw_end: whether they were watched to the stream's end; else what came too late counts as lost.
         latency: of these pictures.
         server: what it spent.
         elsewhere: share of the machine's CPU that went to neither server nor generators.
@@ -119,6 +120,7 @@ class LoadReport:
     glass_rung: str
     glass_to_glass: GlassToGlass | None
     glass_problem: str | None
+    glass_saw_end: bool
     latency: Quantiles
     server: ServerFigures
     elsewhere: float
@@ -144,6 +146,7 @@ def load_report(raw: RawLoad) -> LoadReport:
         glass_rung=raw.glass_rung.name,
         glass_to_glass=seen,
         glass_problem=problem,
+        glass_saw_end=raw.looked["ended"],
         latency=Quantiles.of(seen.latency_s if seen else ()),
         server=_server(raw),
         elsewhere=raw.shares.steal + raw.shares.contention,
@@ -260,7 +263,8 @@ def _glass_text(report: LoadReport) -> str:
     if seen is None:
         return f"not known: {report.glass_problem}"
     counts = f"{seen.pictures} pictures, {seen.lost} lost, {seen.duplicated} twice, {seen.unread} unread"
-    return f"{_quantiles_text(report.latency)} from sent to fetched; {counts}"
+    end = "" if report.glass_saw_end else ", given up before the end"
+    return f"{_quantiles_text(report.latency)} from sent to fetched; {counts}{end}"
 
 
 def _errors_text(requests: Iterable[RequestFigures]) -> str:

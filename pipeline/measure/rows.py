@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from collections.abc import Mapping
 from typing import Any
@@ -121,7 +120,7 @@ def _run_row(raw: RawRun, marks: RunMarks, health: GeneratorHealth, verdict: Ver
         "ingest_cpu_s": end["event_loop_cpu_s"] - start["event_loop_cpu_s"],
         "generator_cpu_s": raw.generator["cpu_s"],
         "generator_late_fraction": health.late_fraction,
-        "generator_late_p99_s": None if math.isnan(health.late_p99_s) else health.late_p99_s,
+        "generator_late_p99_s": health.late_p99_s,
         "steal_fraction": raw.shares.steal,
         "contention_fraction": raw.shares.contention,
         "rss_bytes": float(end["peak_rss_bytes"]),

@@ -84,6 +84,7 @@ def test_the_verb_prints_what_publishers_viewers_and_server_did(tmp_path, second
     told = json.loads(done.stdout)
     assert told["void_reason"] is None
     assert told["glass_rung"] == "180p15"
+    assert told["glass_saw_end"]
     glass = told["glass_to_glass"]
     assert window_s * 15 <= glass["pictures"] <= (window_s + 8) * 15
     assert (glass["lost"], glass["duplicated"], glass["unread"]) == (0, 0, 0)
@@ -175,6 +176,7 @@ def test_a_stream_that_was_cut_off_voids_the_run_and_an_unseen_picture_is_told(s
     published = json.loads(json.dumps(stood_still.published))
     published["streams"][1]["error"] = "RtmpError: the server hung up"
     report = load_report(replace(stood_still, published=published, looked=stood_still.looked | {"pictures": []}))
+    assert json.dumps(document(report), allow_nan=False)
     assert "cut off: RtmpError" in report.void_reason
     assert report.glass_to_glass is None
     assert "not known: none of 0 pictures" in table(report)
