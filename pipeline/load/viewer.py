@@ -13,7 +13,7 @@ import aiohttp
 from pipeline.hls.parser import ListedSegment, MediaPlaylist, Playlist, attribute_list
 from pipeline.load.http_requests import Answer, Fault, FaultyAnswer, Kind, Requests
 from pipeline.load.playback import Due, Playback, PollSchedule, reload_interval_s, start_sequence
-from pipeline.load.rung_choice import RungChoice, read_variants
+from pipeline.load.rung_choice import RungChoice, Variant, read_variants
 from pipeline.load.schedule import until
 
 RETRY_S = 1.0
@@ -48,6 +48,9 @@ class Viewer:
         missed: segments that left the playlist before this viewer had learnt of them.
         switches: changes of rung.
     """
+
+    _variants: tuple[Variant, ...]
+    _variant: Variant
 
     def __init__(
         self,

@@ -173,7 +173,7 @@ def test_a_quick_network_leads_up_the_ladder_without_a_gap():
     }
     taken: list = []
     viewer, _, origin = asyncio.run(watching(script, choice=ByThroughput(), taken=taken))
-    assert viewer.switches == 1
+    assert viewer.switches >= 1
     assert [fetched.segment.sequence for fetched in taken] == list(range(3, 9))
     assert origin.times("/s/low/3.ts")
     assert origin.times("/s/high/8.ts")
