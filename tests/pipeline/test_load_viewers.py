@@ -11,6 +11,7 @@ from clips import clip
 from live_pipeline import send, with_pipeline
 from scripted_origin import Scripted, media, multivariant, scripted_origin
 
+from pipeline.load import viewer as viewer_module
 from pipeline.load.http_requests import Fault, Kind, Requests, viewer_session
 from pipeline.load.rung_choice import ByShares, ByThroughput
 from pipeline.load.schedule import Schedule
@@ -102,14 +103,16 @@ def test_a_playlist_that_goes_backwards_is_an_error_and_not_believed():
 
 
 @pytest.mark.parametrize("body", [b"", b"#EXTM3U\n", b"<html>", b"#EXTM3U\n#EXT-X-TARGETDURATION:1\n7.ts\n", b"\xff\0"])
-def test_a_playlist_that_no_player_reads_is_an_error(body):
+def test_a_playlist_that_no_player_reads_is_an_error(body, monkeypatch):
+    monkeypatch.setattr(viewer_module, "RETRY_S", 0.1)
     script = {"/s/low/index.m3u8": [Scripted(body), media(0, 1, ended=True)], "/s/low/0.ts": [OK]}
     viewer, requests, _ = asyncio.run(watching(script))
     assert requests.tallies[Kind.MEDIA].failed == {Fault.INVALID: 1}
     assert viewer.segments == 1
 
 
-def test_a_stream_that_is_not_there_yet_is_asked_for_again():
+def test_a_stream_that_is_not_there_yet_is_asked_for_again(monkeypatch):
+    monkeypatch.setattr(viewer_module, "RETRY_S", 0.1)
     script = {
         "/s/index.m3u8": [Scripted(status=404), Scripted(b"#EXTM3U\n"), multivariant(low=100_000)],
         "/s/low/index.m3u8": [media(0, 1, ended=True)],
