@@ -2,60 +2,29 @@
 
 from __future__ import annotations
 
-import sys
-from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-if TYPE_CHECKING:
-    import ssl
-
-    from pipeline.ingest import OpenIngest
-    from pipeline.ladders.choice import Choice
-    from pipeline.rtmp.keys import StreamKeys
-    from pipeline.serve import LivePipeline
-    from scenarios.ladder import Ladder
+from pipeline import options
+from pipeline.options import (
+    Content,
+    Encoder,
+    IngestServer,
+    Json,
+    Segments,
+    Sessions,
+    WhichContent,
+    WhichEncoder,
+    WhichSessions,
+)
 
 app = typer.Typer()
 
-DEFAULT_STREAM = "live"
-
-
-class Encoder(StrEnum):
-    """What `--encoder` takes."""
-
-    AUTO = "auto"
-    X264 = "x264"
-    NVENC = "nvenc"
-    NVENC_HYBRID = "nvenc-hybrid"
-    FFMPEG = "ffmpeg"
-
-
-class Segments(StrEnum):
-    """What `--segments` takes."""
-
-    MPEGTS = "mpegts"
-    FMP4 = "fmp4"
-
-
-RecordFolder = Annotated[Path | None, typer.Option(metavar="DIR", help="keep every stream on disk, playable as HLS")]
-RecordHours = Annotated[float, typer.Option(min=0.01, max=1e6, help="how long a recording is kept after its end")]
-RecordGib = Annotated[float, typer.Option(min=0.001, max=1e6, help="what all recordings take; the oldest go first")]
-
-
-class IngestServer(StrEnum):
-    """What `--ingest` takes."""
-
-    OWN = "own"
-    NGINX = "nginx"
-
 
 @app.command()
-def doctor(
-    json: Annotated[bool, typer.Option("--json", help="print one JSON object and nothing else")] = False,
-) -> None:
+def doctor(json: Json = False) -> None:
     """Say what this machine can run, and why not the rest."""
     from pipeline.doctor import document, examine, table
 
@@ -71,35 +40,22 @@ def doctor(
 @app.command()
 def serve(
     file: Annotated[Path | None, typer.Argument(metavar="[FILE]", help="a scenario whose ladder is encoded")] = None,
-    host: Annotated[str, typer.Option(help="address of both ports")] = "127.0.0.1",
-    rtmp_port: Annotated[int, typer.Option(min=0, max=65535, help="0 lets the system choose")] = 1935,
-    http_port: Annotated[int, typer.Option(min=0, max=65535, help="0 lets the system choose")] = 8080,
-    keys: Annotated[
-        Path | None,
-        typer.Option(metavar="FILE", help="lines `NAME SHA256HEX`; else HEADROOM_STREAM_KEYS; else one is made"),
-    ] = None,
-    on_publish: Annotated[
-        str | None, typer.Option(metavar="URL", help="asked before a publisher is admitted; 2xx is yes")
-    ] = None,
-    on_publish_done: Annotated[
-        str | None, typer.Option(metavar="URL", help="told when an admitted publisher is gone")
-    ] = None,
-    rtmps_cert: Annotated[
-        Path | None, typer.Option(metavar="PEM", help="certificate chain: makes the ingest RTMPS, with --rtmps-key")
-    ] = None,
-    rtmps_key: Annotated[Path | None, typer.Option(metavar="PEM", help="private key of --rtmps-cert")] = None,
-    encoder: Annotated[Encoder, typer.Option(help="which backend encodes")] = Encoder.AUTO,
-    streams_per_worker: Annotated[
-        int, typer.Option(min=0, max=64, help="streams that share an encoder process; 0 encodes in the server's own")
-    ] = 4,
-    segments: Annotated[Segments, typer.Option(help="container of the HLS segments")] = Segments.MPEGTS,
-    record: RecordFolder = None,
-    record_hours: RecordHours = 24.0,
-    record_gib: RecordGib = 20.0,
-    ingest: Annotated[IngestServer, typer.Option(help="our own RTMP server, or nginx-rtmp")] = IngestServer.OWN,
-    check: Annotated[
-        bool, typer.Option("--check", help="read the streams back and report what RFC 8216 forbids")
-    ] = False,
+    host: options.Host = "127.0.0.1",
+    rtmp_port: options.Port = 1935,
+    http_port: options.Port = 8080,
+    keys: options.KeysFile = None,
+    on_publish: options.OnPublish = None,
+    on_publish_done: options.OnPublishDone = None,
+    rtmps_cert: options.RtmpsCertificate = None,
+    rtmps_key: options.RtmpsKey = None,
+    ingest: options.WhichIngest = IngestServer.OWN,
+    encoder: WhichEncoder = Encoder.AUTO,
+    streams_per_worker: options.StreamsPerWorker = 4,
+    segments: options.WhichSegments = Segments.MPEGTS,
+    record: options.RecordFolder = None,
+    record_hours: options.RecordHours = 24.0,
+    record_gib: options.RecordGib = 20.0,
+    check: options.Check = False,
 ) -> None:
     """Run the reference pipeline live: publish RTMP, watch HLS."""
     from pipeline.ladders.probe import require_packages
@@ -107,20 +63,23 @@ def serve(
     require_packages()
     import asyncio
 
+    from pipeline import serve_options
     from pipeline.hls.checker import Checker
-    from pipeline.recording import Limits, Recorder
+    from pipeline.overload import OverloadWatch
     from pipeline.rtmp.callbacks import HttpCallbacks
     from pipeline.serve import serve as serve_live
 
-    stream_keys, fresh_key = _keys(keys)
+    say = serve_options.say
+    stream_keys, fresh_key = serve_options.stream_keys(keys)
+    ladder = serve_options.served_ladder(file)
     callbacks = HttpCallbacks(on_publish=on_publish, on_publish_done=on_publish_done)
-    backend, why = _choice(encoder, streams_per_worker)
-    _say(why)
-    recorder = Recorder(record, limits=Limits(hours=record_hours, gib=record_gib)) if record is not None else None
-    checker = Checker(lambda violation: _say(f"check    {violation}")) if check else None
+    open_ingest = serve_options.open_ingest(ingest, ladder, serve_options.rtmps(rtmps_cert, rtmps_key))
+    backend, why = serve_options.backend_choice(encoder, streams_per_worker)
+    say(why)
+    checker = Checker(lambda violation: say(f"check    {violation}")) if check else None
     asyncio.run(
         serve_live(
-            ladder=_ladder(file),
+            ladder=ladder,
             keys=stream_keys,
             backend=backend,
             callbacks=callbacks,
@@ -128,14 +87,15 @@ def serve(
             rtmp_port=rtmp_port,
             http_port=http_port,
             segments=segments,
+            watch=OverloadWatch(say),
             checker=checker,
-            recorder=recorder,
-            ingest=_open_ingest(ingest, ladder, _rtmps(rtmps_cert, rtmps_key)),
-            ready=lambda pipeline: _announce(pipeline, host, fresh_key),
+            recorder=serve_options.recorder(record, hours=record_hours, gib=record_gib),
+            ingest=open_ingest,
+            ready=lambda pipeline: serve_options.announce(pipeline, host, fresh_key),
         )
     )
     if checker is not None:
-        _say(f"checked  {checker.segments} segments, {checker.violations} violations")
+        say(f"checked  {checker.segments} segments, {checker.violations} violations")
 
 
 @app.command()
@@ -145,7 +105,8 @@ def measure(
         Path | None, typer.Argument(metavar="[FILE]", help="a scenario whose source and ladder are measured")
     ] = None,
     quick: Annotated[bool, typer.Option("--quick", help="at most 150 s; the only depth so far")] = True,
-    encoder: Annotated[Encoder, typer.Option(help="which backend encodes")] = Encoder.AUTO,
+    content: WhichContent = Content.CAMERA,
+    encoder: WhichEncoder = Encoder.AUTO,
 ) -> None:
     """Put the pipeline under load on this machine; write a measurement bundle."""
     from pipeline.ladders.probe import require_packages
@@ -164,82 +125,57 @@ def measure(
         scenario = load_scenario(file)
         source, ladder = scenario.workload.source, scenario.ladder
     with budget_bar(QUICK_BUDGET_S) as (say, progress):
-        measure_quick(out, ladder=ladder, source=source, encoder=encoder, say=say, progress=progress)
+        measure_quick(out, ladder=ladder, source=source, content=content, encoder=encoder, say=say, progress=progress)
     print(out)
 
 
-def _choice(encoder: Encoder, streams_per_worker: int) -> Choice:
-    """Return the backend, in worker processes unless no streams are to share one."""
-    from pipeline.ladders.choice import choose_backend, in_this_process
-    from pipeline.workers.backend import in_workers
+@app.command()
+def load(
+    file: Annotated[
+        Path | None, typer.Argument(metavar="[FILE]", help="a scenario whose source, ladder and rung shares are used")
+    ] = None,
+    streams: Annotated[int, typer.Option(min=1, help="publishers at once")] = 1,
+    viewers: Annotated[int, typer.Option(min=1, help="viewers at once, spread over the streams")] = 20,
+    seconds: Annotated[float, typer.Option(min=1.0, help="length of the measured window")] = 30.0,
+    content: WhichContent = Content.CAMERA,
+    audio: Annotated[bool, typer.Option("--audio", help="publish a tone beside the video")] = False,
+    rung: Annotated[
+        str | None, typer.Option(metavar="NAME", help="what all watch; `auto`: by throughput, as hls.js does")
+    ] = None,
+    sessions: WhichSessions = Sessions.STAY,
+    mean_session: Annotated[float, typer.Option(min=1.0, help="its mean in seconds")] = 60.0,
+    seed: Annotated[int, typer.Option(min=0, help="of joins, sessions and rungs")] = 1,
+    encoder: WhichEncoder = Encoder.AUTO,
+    json: Json = False,
+) -> None:
+    """Put publishers and HLS viewers on a pipeline of this machine; say what they saw."""
+    from pipeline.ladders.probe import require_packages
 
-    make = in_workers(streams_per_worker) if streams_per_worker else in_this_process
-    return choose_backend(encoder, make=make)
-
-
-def _ladder(file: Path | None) -> Ladder:
-    """Return the ladder of the scenario, else the built-in one."""
+    require_packages()
+    from pipeline.load.clip import DEFAULT_SOURCE
+    from pipeline.measure.load_report import document, load_report, table
+    from pipeline.measure.load_test import LoadPlan, duration_s, run_load_test
+    from pipeline.measure.progress import budget_bar
     from pipeline.serve import BUILT_IN_LADDER
+    from scenarios.errors import NotReady
 
-    if file is None:
-        return BUILT_IN_LADDER
-    from scenarios import load_scenario
-
-    return load_scenario(file).ladder
-
-
-def _keys(file: Path | None) -> tuple[StreamKeys, str | None]:
-    """Return the keys of the file, else of the environment, else a fresh one, which comes in clear as well."""
-    from os import environ
-
-    from pipeline.rtmp.keys import KEYS_VARIABLE, StreamKeys
-
+    source, ladder, shares = DEFAULT_SOURCE, BUILT_IN_LADDER, None
     if file is not None:
-        return StreamKeys.read(file), None
-    if KEYS_VARIABLE in environ:
-        return StreamKeys.of_variable(environ[KEYS_VARIABLE]), None
-    return StreamKeys.generate(DEFAULT_STREAM)
+        from scenarios import load_scenario
 
+        scenario = load_scenario(file)
+        source, ladder, shares = scenario.workload.source, scenario.ladder, scenario.workload.audience.rung_shares
+    if rung is not None:
+        shares = None if rung == "auto" else {rung: 1.0}
+    plan = LoadPlan(streams, viewers, seconds, content, audio, shares, sessions, mean_session, seed)
+    with budget_bar(duration_s(plan, ladder.segment_s)) as (say, progress):
+        raw = run_load_test(plan, ladder=ladder, source=source, encoder=encoder, say=say, progress=progress)
+    report = load_report(raw)
+    if json:
+        from json import dumps
 
-def _rtmps(certificate: Path | None, key: Path | None) -> ssl.SSLContext | None:
-    """Return the TLS side of the ingest, None for plain RTMP; one file without the other is a mistake."""
-    if certificate is None and key is None:
-        return None
-    if certificate is None or key is None:
-        raise typer.BadParameter("--rtmps-cert and --rtmps-key go together")
-    from pipeline.rtmp.tls import rtmps_context
-
-    return rtmps_context(certificate, key)
-
-
-def _open_ingest(ingest: IngestServer, ladder: Ladder, tls: ssl.SSLContext | None) -> OpenIngest:
-    """Return what makes the ingest; nginx announces the ladder as variants of its own HLS."""
-    from functools import partial
-
-    if ingest is IngestServer.OWN:
-        from pipeline.rtmp.server import RtmpServer
-
-        return partial(RtmpServer, ssl_context=tls)
-    if tls is not None:
-        raise typer.BadParameter("nginx-rtmp takes no TLS: --rtmps-cert goes with --ingest own")
-    from pipeline.nginx import NginxIngest
-
-    return partial(NginxIngest, ladder=ladder)
-
-
-def _announce(pipeline: LivePipeline, host: str, fresh_key: str | None) -> None:
-    """Say where to publish and to watch; a fresh key is shown this once."""
-    from pipeline.nginx import NginxIngest
-    from pipeline.serve import page_url, playlist_url, publish_url
-
-    key, stream = (fresh_key, DEFAULT_STREAM) if fresh_key is not None else ("KEY", "NAME")
-    ingest, port = pipeline.rtmp, pipeline.origin.port
-    _say(f"publish  {publish_url(host, ingest.port, ingest.stream_key(stream, key), scheme=ingest.scheme)}")
-    _say(f"watch    {playlist_url(host, port, stream)}")
-    _say(f"browser  {page_url(host, port, stream)}")
-    if isinstance(ingest, NginxIngest):
-        _say(f"nginx    {ingest.http_url}/stats")
-
-
-def _say(line: str) -> None:
-    print(line, file=sys.stderr, flush=True)
+        print(dumps(document(report), indent=2))
+    else:
+        print(table(report))
+    if report.void_reason is not None:
+        raise NotReady(f"the run is void: {report.void_reason}; end other programs or ask for a smaller load")

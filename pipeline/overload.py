@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from pipeline.marks import DroppedMark, NoMarks, SegmentMark
+from pipeline.marks import NoMarks, SegmentMark
 from scenarios.backlog import backlog_slope, grows
 
 WINDOW_SEGMENTS = 8
@@ -23,7 +23,6 @@ class _Stream:
     moments_s: deque[float] = field(default_factory=lambda: deque(maxlen=WINDOW_SEGMENTS))
     lags_s: deque[float] = field(default_factory=lambda: deque(maxlen=WINDOW_SEGMENTS))
     rung: str = ""
-    dropped: int = 0
     usual_lag_s: float | None = None
     """The lag before it grew, while it is overloaded; a full queue stops growing, but the lag stays."""
 
@@ -52,12 +51,6 @@ class OverloadWatch(NoMarks):
         with self._lock:
             self._streams[stream] = _Stream()
 
-    def dropped(self, mark: DroppedMark) -> None:
-        """Count what the overload costs."""
-        with self._lock:
-            if mark.stream in self._streams:
-                self._streams[mark.stream].dropped += 1
-
     def segment_closed(self, mark: SegmentMark) -> None:
         """Judge the stream anew."""
         if mark.closing_arrival_s is None:
@@ -83,7 +76,7 @@ def _judged(name: str, stream: _Stream) -> str | None:
         stream.usual_lag_s = None
         stream.moments_s.clear()
         stream.lags_s.clear()
-        return f"{name} has caught up; {stream.dropped} frames dropped so far"
+        return f"{name} has caught up"
     if len(stream.lags_s) < WINDOW_SEGMENTS:
         return None
     slope = backlog_slope(stream.moments_s, stream.lags_s)

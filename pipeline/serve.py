@@ -20,6 +20,7 @@ from pipeline.ingest import OpenIngest
 from pipeline.ladders.backend import LadderBackend
 from pipeline.marks import Marks
 from pipeline.origin import Origin
+from pipeline.overload import OverloadWatch
 from pipeline.recording import Recorder
 from pipeline.rtmp.callbacks import HttpCallbacks
 from pipeline.rtmp.keys import APP, StreamKeys
@@ -140,6 +141,7 @@ async def serve(
     rtmp_port: int = 1935,
     http_port: int = 8080,
     segments: str = MPEGTS.name,
+    watch: OverloadWatch | None = None,
     checker: Checker | None = None,
     recorder: Recorder | None = None,
     ingest: OpenIngest = RtmpServer,
@@ -156,6 +158,7 @@ async def serve(
         rtmp_port: port of the ingest; 0 lets the system choose.
         http_port: port of the origin; 0 lets the system choose.
         segments: container of the segments, a key of `CONTAINERS`.
+        watch: declares overload, if given.
         checker: reads every stream like one more viewer, if given.
         recorder: keeps every stream on disk, if given.
         ingest: what takes the publishers; our own server if omitted.
@@ -179,11 +182,14 @@ async def serve(
         host=host,
         rtmp_port=rtmp_port,
         http_port=http_port,
+        marks=watch,
         segments=segments,
         recorder=recorder,
         ingest=ingest,
     ) as pipeline:
         pipeline.health.register("descriptors", check=alarm.alert)
+        if watch is not None:
+            pipeline.health.register("overloaded_streams", facts=lambda: len(watch.overloaded))
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, stopped.set)
         failing = asyncio.create_task(pipeline.rtmp.failure())

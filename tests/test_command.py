@@ -34,7 +34,7 @@ def refused(done: subprocess.CompletedProcess[str], code: int, *words: str) -> N
 
 def test_help_names_every_verb(tmp_path):
     done = headroom(tmp_path, "--help")
-    verbs = ("doctor", "validate", "resolve", "run", "report", "serve", "measure", "fit", "replay")
+    verbs = ("doctor", "validate", "resolve", "run", "report", "serve", "measure", "load", "fit", "replay")
     assert done.returncode == 0
     assert all(f"  {verb} " in done.stdout for verb in verbs)
 
@@ -63,7 +63,7 @@ def test_a_profile_without_a_rung_of_the_ladder(tmp_path):
     assert not (tmp_path / "result").exists()
 
 
-@pytest.mark.parametrize("verb", ["measure", "serve"])
+@pytest.mark.parametrize("verb", ["measure", "serve", "load"])
 def test_without_pyav(tmp_path, verb):
     options = ["--out", "bundle"] if verb == "measure" else []
     refused(headroom(tmp_path, verb, *options, without="av"), 1, "PyAV is not installed", "pip install")

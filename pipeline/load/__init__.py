@@ -1,1 +1,1 @@
-"""The load generator: a clip made once, and publishers that replay it at live pace."""
+"""The load generator: clips made once, publishers that replay them at live pace, and HLS viewers."""

@@ -10,18 +10,22 @@ from scenarios.errors import NotReady
 FILE_HEADER_BYTES = 9
 TAG_HEADER_BYTES = 11
 BACK_POINTER_BYTES = 4
-VIDEO = 9
+AUDIO, VIDEO = 8, 9
+TONE_RATE_HZ, SAMPLES_PER_FRAME = 48_000, 1024
+"""Of the AAC in our clips."""
 
 
 @dataclass(frozen=True, slots=True)
 class Tag:
-    """One video tag.
+    """One tag of H.264 video or AAC audio, which have the same second byte.
 
     Attributes:
+        kind: `AUDIO` or `VIDEO`.
         timestamp_ms: decoding time.
-        body: as an RTMP video message carries it.
+        body: as an RTMP message carries it.
     """
 
+    kind: int
     timestamp_ms: int
     body: bytes = field(repr=False)
 
@@ -32,7 +36,7 @@ class Tag:
 
     @property
     def is_frame(self) -> bool:
-        """Whether it is a coded picture."""
+        """Whether it is coded media."""
         return len(self.body) > 1 and self.body[1] == 1
 
     @property
@@ -41,8 +45,8 @@ class Tag:
         return self.body[0] >> 4 == 1
 
 
-def read_tags(path: Path) -> list[Tag]:
-    """Return the video tags of a file, in order; others are passed over.
+def read_tags(path: Path, kind: int = VIDEO) -> list[Tag]:
+    """Return the tags of one kind in a file, in order; others are passed over.
 
     Raises:
         NotReady: it is no FLV file, or is cut short.
@@ -58,8 +62,8 @@ def read_tags(path: Path) -> list[Tag]:
         body = data[position + TAG_HEADER_BYTES : position + TAG_HEADER_BYTES + size]
         if len(header) < TAG_HEADER_BYTES or len(body) < size:
             raise NotReady(f"{path}: cut short; delete it, it will be made again")
-        if header[0] == VIDEO:
+        if header[0] == kind:
             # The upper 8 bits of the time stand after the lower 24.
-            tags.append(Tag(int.from_bytes(header[7:8] + header[4:7], "big"), body))
+            tags.append(Tag(kind, int.from_bytes(header[7:8] + header[4:7], "big"), body))
         position += TAG_HEADER_BYTES + size + BACK_POINTER_BYTES
     return tags

@@ -14,43 +14,11 @@ import time
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from pipeline.load.clip import frames_of
-from pipeline.load.flv_file import Tag
+from pipeline.load.clip import frames_of, tone_of
+from pipeline.load.flv_file import SAMPLES_PER_FRAME, TONE_RATE_HZ, Tag
+from pipeline.load.schedule import OPENING_S, Schedule, cpu_in_window, until
 from pipeline.rtmp.client import Publisher
 from pipeline.rtmp.errors import PublishRefused, RtmpError
-
-LATE_S = 0.05
-"""Later than this, a frame was not sent at live pace."""
-OPENING_S = 0.1
-"""Between opening a connection and its first frame: the handshake and the server's answer take 3 round trips."""
-TAIL_S = 0.5
-"""How long after the end of the window frames still come, to close the segments that ended in it."""
-
-
-@dataclass(frozen=True)
-class Schedule:
-    """When things happen, on CLOCK_MONOTONIC, which all processes of a machine share.
-
-    Attributes:
-        start_s: the first stream opens its connection.
-        stagger_s: between the starts of two streams.
-        window_start_s: measuring starts: the last stream has its warm-up behind it.
-        window_end_s: measuring ends; frames come until `TAIL_S` later.
-    """
-
-    start_s: float
-    stagger_s: float
-    window_start_s: float
-    window_end_s: float
-
-    def first_frame_s(self, stream: int) -> float:
-        """Return when the first frame of a stream is due."""
-        return self.start_s + stream * self.stagger_s + OPENING_S
-
-    @property
-    def last_frame_s(self) -> float:
-        """No frame is due from then on."""
-        return self.window_end_s + TAIL_S
 
 
 @dataclass(frozen=True)
@@ -102,28 +70,35 @@ class PublisherReport:
     cpu_s: float
 
 
+@dataclass(frozen=True)
+class _Media:
+    """A clip in memory: the video and, where it has one, the tone, each with its sequence header."""
+
+    header: Tag
+    frames: tuple[Tag, ...]
+    tone_header: Tag | None
+    tone: tuple[Tag, ...]
+
+
 async def publish(config: PublisherConfig) -> PublisherReport:
     """Return what became of all streams, once the last has ended."""
-    header, frames = frames_of(Path(config.clip))
+    media = _Media(*frames_of(Path(config.clip)), *tone_of(Path(config.clip)))
     reports = [StreamReport() for _ in config.keys]
-    window = asyncio.create_task(_cpu_in_window(config.schedule))
-    await asyncio.gather(
-        *(_stream(config, number, header=header, frames=frames, report=report) for number, report in enumerate(reports))
-    )
+    window = asyncio.create_task(cpu_in_window(config.schedule))
+    await asyncio.gather(*(_stream(config, number, media, report) for number, report in enumerate(reports)))
     return PublisherReport(reports, await window)
 
 
-async def _stream(
-    config: PublisherConfig, number: int, *, header: Tag, frames: tuple[Tag, ...], report: StreamReport
-) -> None:
-    schedule = config.schedule
-    first_s = schedule.first_frame_s(number)
-    await _until(first_s - OPENING_S)
+async def _stream(config: PublisherConfig, number: int, media: _Media, report: StreamReport) -> None:
+    first_s = config.schedule.first_frame_s(number)
+    await until(first_s - OPENING_S)
     try:
         publisher = await Publisher.open(port=config.port, key=config.keys[number])
         try:
-            await publisher.send_video(0, header.body)
-            await _send_frames(publisher, frames, config, first_s=first_s, report=report)
+            await publisher.send_video(0, media.header.body)
+            if media.tone_header is not None:
+                await publisher.send_audio(0, media.tone_header.body)
+            await _send_frames(publisher, media, config, first_s=first_s, report=report)
         finally:
             await publisher.close()
     except (PublishRefused, RtmpError, OSError, TimeoutError) as error:
@@ -131,38 +106,38 @@ async def _stream(
 
 
 async def _send_frames(
-    publisher: Publisher,
-    frames: tuple[Tag, ...],
-    config: PublisherConfig,
-    *,
-    first_s: float,
-    report: StreamReport,
+    publisher: Publisher, media: _Media, config: PublisherConfig, *, first_s: float, report: StreamReport
 ) -> None:
     """Send the clip again and again, each frame at its own moment, however late the one before was."""
+    frames = media.frames
     loop_ms = round(1000 * len(frames) / config.fps)
-    free_s = first_s  # when the server let go of the frame before
-    number = 0
+    free_s = first_s  # when the server let go of the frame before, or would have, had that been sent on time
+    number, spoken = 0, 0
     while (due_s := first_s + number / config.fps) < config.schedule.last_frame_s:
-        await _until(due_s)
+        await until(due_s)
         loops, position = divmod(number, len(frames))
         now_s = time.monotonic()
+        own_delay_s = max(now_s - max(due_s, free_s), 0.0)
         report.scheduled_s.append(due_s)
         report.sent_s.append(now_s)
-        report.own_delay_s.append(max(now_s - max(due_s, free_s), 0.0))
+        report.own_delay_s.append(own_delay_s)
         await publisher.send_video(loops * loop_ms + frames[position].timestamp_ms, frames[position].body)
-        free_s = time.monotonic()
         number += 1
+        spoken = await _send_tone(publisher, media.tone, spoken, until_s=number / config.fps)
+        done_s = time.monotonic()
+        # A server that holds a frame up for as long as it was late would have held it up all the same.
+        free_s = done_s - max(own_delay_s - (done_s - now_s), 0.0)
 
 
-async def _cpu_in_window(schedule: Schedule) -> float:
-    await _until(schedule.window_start_s)
-    before_s = time.process_time()
-    await _until(schedule.window_end_s)
-    return time.process_time() - before_s
+async def _send_tone(publisher: Publisher, tone: tuple[Tag, ...], spoken: int, *, until_s: float) -> int:
+    """Send the audio frames before `until_s` of the stream, the first `spoken` of which are sent; return how many are.
 
-
-async def _until(moment_s: float) -> None:
-    await asyncio.sleep(max(moment_s - time.monotonic(), 0.0))
+    They ride along with the video frame before them, as encoders interleave them.
+    """
+    while tone and (at_s := spoken * SAMPLES_PER_FRAME / TONE_RATE_HZ) < until_s:
+        await publisher.send_audio(round(1000 * at_s), tone[spoken % len(tone)].body)
+        spoken += 1
+    return spoken
 
 
 def read_config(text: str) -> PublisherConfig:

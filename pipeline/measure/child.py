@@ -58,6 +58,11 @@ class Child:
         self._process.stdout.close()
         self._errors.close()
 
+    @property
+    def pid(self) -> int:
+        """Number of the process."""
+        return self._process.pid
+
     def tell(self, document: Mapping[str, Any]) -> None:
         """Send one object."""
         assert self._process.stdin is not None

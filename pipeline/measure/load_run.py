@@ -10,7 +10,8 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from pipeline.load.clip import SourceClip
-from pipeline.load.publishers import OPENING_S, PublisherConfig, Schedule
+from pipeline.load.publishers import PublisherConfig
+from pipeline.load.schedule import OPENING_S, Schedule
 from pipeline.measure.child import Child
 from pipeline.measure.host import CpuShares, cpu_shares, cpu_times
 from pipeline.measure.plan import Plan
@@ -82,8 +83,7 @@ def run_load(
         NotReady: a process could not start or did not answer.
         EncoderUnavailable: the backend cannot encode the ladder.
     """
-    keys = tuple(secrets.token_urlsafe(24) for _ in range(streams))
-    digests = {stream_name(i): hashlib.sha256(key.encode()).hexdigest() for i, key in enumerate(keys)}
+    keys, digests = fresh_keys(streams)
     config = ServerConfig(ladder.model_dump(mode="json"), backend, preset, digests)
     with Child("pipeline.measure.server") as server, Child("pipeline.load.publishers") as generator:
         server.tell(asdict(config))
@@ -92,15 +92,21 @@ def run_load(
         schedule = _schedule(streams, plan)
         server.tell({"window_start_s": schedule.window_start_s, "window_end_s": schedule.window_end_s})
         generator.tell(asdict(PublisherConfig(port, keys, str(clip.path), clip.content.source.fps, schedule)))
-        _wait(schedule.window_start_s, tick)
+        wait_until(schedule.window_start_s, tick)
         before = cpu_times()
-        _wait(schedule.window_end_s, tick)
+        wait_until(schedule.window_end_s, tick)
         after = cpu_times()
         published = generator.hear(schedule.last_frame_s - time.monotonic() + END_TIMEOUT_S)
         server.tell({"stop": True})
         served = server.hear(END_TIMEOUT_S)
     ours_s = served["end"]["cpu_s"] - served["start"]["cpu_s"] + published["cpu_s"]
     return RawRun(streams, schedule, served, published, cpu_shares(before, after, ours_s=ours_s))
+
+
+def fresh_keys(streams: int) -> tuple[tuple[str, ...], dict[str, str]]:
+    """Return a new stream key for each stream, and what a server is told of them: hexadecimal SHA-256 by name."""
+    keys = tuple(secrets.token_urlsafe(24) for _ in range(streams))
+    return keys, {stream_name(i): hashlib.sha256(key.encode()).hexdigest() for i, key in enumerate(keys)}
 
 
 def stream_name(number: int) -> str:
@@ -115,7 +121,8 @@ def _schedule(streams: int, plan: Plan) -> Schedule:
     return Schedule(start_s, plan.stagger_s, window_start_s, window_start_s + plan.segments * plan.segment_s)
 
 
-def _wait(moment_s: float, tick: Tick) -> None:
+def wait_until(moment_s: float, tick: Tick) -> None:
+    """Wait until a moment of CLOCK_MONOTONIC, calling `tick` some times a second."""
     while (left_s := moment_s - time.monotonic()) > 0:
         tick()
         time.sleep(min(left_s, TICK_S))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from pipeline.load.publishers import OPENING_S, TAIL_S
+from pipeline.load.schedule import OPENING_S, TAIL_S
 from scenarios.errors import NotReady
 
 STAGGER_S = 0.3

@@ -14,7 +14,7 @@ from typing import Any
 
 from pipeline.ladders.choice import Choice, choose_backend
 from pipeline.ladders.probe import require_packages
-from pipeline.load.clip import DEFAULT_SOURCE, SourceClip, source_clip
+from pipeline.load.clip import DEFAULT_CONTENT, DEFAULT_SOURCE, SourceClip, source_clip
 from pipeline.measure.bundle_writer import require_free, write_bundle
 from pipeline.measure.encoder import encoder_facts, require_measurable
 from pipeline.measure.host import machine_facts
@@ -60,6 +60,7 @@ def measure_quick(
     *,
     ladder: Ladder,
     source: Source = DEFAULT_SOURCE,
+    content: str = DEFAULT_CONTENT,
     encoder: str = "auto",
     budget_s: float = QUICK_BUDGET_S,
     say: Callable[[str], None] = lambda line: None,
@@ -71,6 +72,7 @@ def measure_quick(
         out: where the bundle goes; must not exist yet.
         ladder: what every stream is encoded to.
         source: what every stream sends; its clip is made first, once, outside of the budget.
+        content: what the clip shows, of `CONTENTS`.
         encoder: as `--encoder` takes it.
         budget_s: wall-clock time for all but making the clip.
         say: told the budget before it is spent, the encoder, and each result.
@@ -82,7 +84,9 @@ def measure_quick(
     """
     require_packages()
     plan = quick_plan(budget_s=budget_s, segment_s=ladder.segment_s)
-    return measure(out, plan=plan, ladder=ladder, source=source, encoder=encoder, say=say, progress=progress)
+    return measure(
+        out, plan=plan, ladder=ladder, source=source, content=content, encoder=encoder, say=say, progress=progress
+    )
 
 
 def measure(
@@ -91,6 +95,7 @@ def measure(
     plan: Plan,
     ladder: Ladder,
     source: Source = DEFAULT_SOURCE,
+    content: str = DEFAULT_CONTENT,
     encoder: str = "auto",
     say: Callable[[str], None] = lambda line: None,
     progress: Progress = lambda elapsed_s, doing: None,
@@ -104,7 +109,7 @@ def measure(
     say(plan.describe())
     say(choice.why)
     progress(0.0, "making the source clip")
-    clip = source_clip(source)
+    clip = source_clip(source, content=content)
     started_s = time.monotonic()
 
     def tick(doing: str) -> None:

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
 from pipeline.ladders.backend import TICKS_PER_S
 from pipeline.marks import ArrivedMark, DecodedMark, DroppedMark, EncodedMark, MuxedMark, SegmentMark
+from pipeline.measure.generator import GeneratorHealth, publishers_health
 from pipeline.measure.load_run import RawRun, stream_name
-from pipeline.measure.verdict import GeneratorHealth, Verdict, generator_health, judge
+from pipeline.measure.verdict import Verdict, judge
 from scenarios.backlog import lag_by_segment
 
 DIGITS = 7
@@ -70,7 +70,7 @@ def rows_of(
         segment_s: length of a segment.
     """
     marks = RunMarks(raw)
-    health = _health(raw)
+    health = publishers_health(raw.generator, raw.schedule, wall_s=raw.wall_s)
     verdict = _judged(raw, marks, health, fps=fps, segment_s=segment_s)
     rows: Rows = {
         "runs": [_run_row(raw, marks, health, verdict, fps=fps)],
@@ -81,16 +81,6 @@ def rows_of(
     }
     rows["runs"][0] |= {"ladder": ladder, "clip": clip, "repeat": repeat}
     return {name: [{"run": run, **row} for row in found] for name, found in rows.items()}, verdict
-
-
-def _health(raw: RawRun) -> GeneratorHealth:
-    delays = []
-    for stream in raw.generator["streams"]:
-        for due_s, delay_s in zip(stream["scheduled_s"], stream["own_delay_s"], strict=True):
-            if raw.schedule.window_start_s <= due_s < raw.schedule.window_end_s:
-                delays.append(delay_s)
-    errors = [stream["error"] for stream in raw.generator["streams"] if stream["error"]]
-    return generator_health(delays, cpu_s=raw.generator["cpu_s"], wall_s=raw.wall_s, errors=errors)
 
 
 def _judged(raw: RawRun, marks: RunMarks, health: GeneratorHealth, *, fps: float, segment_s: float) -> Verdict:
@@ -130,7 +120,7 @@ def _run_row(raw: RawRun, marks: RunMarks, health: GeneratorHealth, verdict: Ver
         "ingest_cpu_s": end["event_loop_cpu_s"] - start["event_loop_cpu_s"],
         "generator_cpu_s": raw.generator["cpu_s"],
         "generator_late_fraction": health.late_fraction,
-        "generator_late_p99_s": None if math.isnan(health.late_p99_s) else health.late_p99_s,
+        "generator_late_p99_s": health.late_p99_s,
         "steal_fraction": raw.shares.steal,
         "contention_fraction": raw.shares.contention,
         "rss_bytes": float(end["peak_rss_bytes"]),

@@ -1,8 +1,8 @@
 """The server under test, in a process of its own: `python -m pipeline.measure.server`.
 
-Line by line, as JSON: it reads a `ServerConfig`, says `{"port": …}`, reads the window of the load, and once the window
-is over and it reads a last line, it ends every stream and writes a `ServerReport`. It is the pipeline that `serve`
-runs, with marks that are kept.
+Line by line, as JSON: it reads a `ServerConfig`, says `{"port": …, "http_port": …}`, reads the window of the load, and
+once the window is over and it reads a last line, it ends every stream and writes a `ServerReport`. It is the pipeline
+that `serve` runs, with marks that are kept.
 """
 
 from __future__ import annotations
@@ -79,7 +79,7 @@ async def serve_under_test(config: ServerConfig) -> ServerReport:
     ladder = Ladder.model_validate_json(json.dumps(config.ladder))
     pipeline = LivePipeline(ladder=ladder, keys=keys, backend=backend, rtmp_port=config.port, marks=marks)
     async with pipeline:
-        _say({"port": pipeline.rtmp.port})
+        _say({"port": pipeline.rtmp.port, "http_port": pipeline.origin.port})
         window = await _read()
         start = await _sample_at(window["window_start_s"])
         end = await _sample_at(window["window_end_s"])

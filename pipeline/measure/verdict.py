@@ -1,4 +1,4 @@
-"""Does a load hold? The verdict on one run, and what makes a run void."""
+"""Does a load hold? The verdict on one run."""
 
 from __future__ import annotations
 
@@ -6,15 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-import numpy as np
-
-from pipeline.load.publishers import LATE_S
 from scenarios.backlog import FEWEST_POINTS, Slope, backlog_slope, grows
-
-LATE_FRACTION = 0.05
-"""Share of frames that the generator may send late before the run is void."""
-GENERATOR_CPU = 0.9
-"""Share of a core at which the generator, one thread, can no longer be trusted to keep its times."""
 
 
 @dataclass(frozen=True)
@@ -30,45 +22,6 @@ class Verdict:
     verdict: Literal["holds", "overloaded", "void"]
     void_reason: str | None
     slope: Slope | None
-
-
-@dataclass(frozen=True)
-class GeneratorHealth:
-    """How well the generator kept its times in the window.
-
-    Attributes:
-        late_fraction: share of frames that it sent later than `LATE_S`, delays by the server left out.
-        late_p99_s: 99 % quantile of its own delay.
-        cpu_share: its CPU ÷ wall-clock time.
-        errors: why streams ended early.
-    """
-
-    late_fraction: float
-    late_p99_s: float
-    cpu_share: float
-    errors: tuple[str, ...]
-
-    @property
-    def void_reason(self) -> str | None:
-        """Why it makes the run void, or None."""
-        if self.errors:
-            return f"a stream was cut off: {self.errors[0]}"
-        if self.late_fraction > LATE_FRACTION:
-            return f"the generator sent {self.late_fraction:.0%} of the frames more than {LATE_S * 1e3:.0f} ms late"
-        if self.cpu_share > GENERATOR_CPU:
-            return f"the generator took {self.cpu_share:.0%} of a core"
-        return None
-
-
-def generator_health(
-    own_delay_s: Sequence[float], *, cpu_s: float, wall_s: float, errors: Sequence[str]
-) -> GeneratorHealth:
-    """Return the generator's health from its own delay of each frame in the window."""
-    delays = np.asarray(own_delay_s, dtype=float)
-    if not delays.size:
-        return GeneratorHealth(1.0, float("nan"), cpu_s / wall_s, tuple(errors) or ("no frame was sent",))
-    late = float((delays > LATE_S).mean())
-    return GeneratorHealth(late, float(np.quantile(delays, 0.99)), cpu_s / wall_s, tuple(errors))
 
 
 def judge(

@@ -6,10 +6,9 @@ import importlib.util
 import json
 import subprocess
 
-import numpy as np
 import pytest
 
-from pipeline.load.clip import LOOP_S, frames_of, scene, source_clip
+from pipeline.load.clip import LOOP_S, frames_of, source_clip, tone_of
 from pipeline.load.flv_file import read_tags
 from scenarios.errors import CalibrationError, NotReady
 from scenarios.ladder import Source
@@ -92,9 +91,20 @@ def test_a_tag_that_is_cut_short_is_refused(clip, tmp_path):
         read_tags(file)
 
 
-def test_the_scene_moves_and_is_the_same_again():
-    pictures = list(scene(320, 180, 6))
-    assert all(picture.shape == (180, 320) and picture.dtype == np.uint8 for picture in pictures)
-    assert not np.array_equal(pictures[0], pictures[1])
-    for picture, again in zip(pictures, scene(320, 180, 6), strict=True):
-        assert np.array_equal(picture, again)
+@pytest.mark.requires_ffmpeg
+def test_variants_of_a_clip_are_files_of_their_own_and_ffprobe_hears_the_tone(clip, folder):
+    toned = source_clip(SMALL, content="screen", numbered=True, tone=True, folder=folder)
+    assert toned.path.name.startswith("screen-numbered-tone-320x180p30-400k-1-")
+    assert clip.path.exists()
+    command = ["ffprobe", "-v", "error", "-show_entries", "stream=codec_name,sample_rate,channels", "-of", "csv=p=0"]
+    told = subprocess.run([*command, str(toned.path)], capture_output=True, check=True, text=True).stdout.split()
+    assert told == ["h264", "aac,48000,2"]
+    header, tone = tone_of(toned.path)
+    assert header.is_header
+    assert len(tone) == 64
+    assert tone_of(clip.path) == (None, ())
+
+
+def test_content_that_does_not_exist_is_refused(tmp_path):
+    with pytest.raises(CalibrationError, match="no content 'opera'; choose from camera, screen, game"):
+        source_clip(SMALL, content="opera", folder=tmp_path)

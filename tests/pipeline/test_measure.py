@@ -59,6 +59,7 @@ def measured(tmp_path_factory, cache):
             plan=PLAN,
             ladder=LADDER,
             source=SOURCE,
+            content="screen",
             say=said.append,
             progress=lambda elapsed_s, doing: progress.append((elapsed_s, doing)),
         )
@@ -76,6 +77,7 @@ def test_the_bundle_describes_the_measurement(bundle):
     assert meta.encoder.options["tune"] == "zerolatency"
     assert meta.encoder.options["180p30.maxrate"] == "300000"
     assert meta.content[0].frames == 300
+    assert meta.content[0].name.startswith("screen-320x180p30-400k")
     assert bundle.ladder == LADDER
     assert bundle.runs["concurrent_streams"].tolist()[0] == 1
     assert set(bundle.runs["ladder"]) == {"ladder"}
@@ -240,10 +242,12 @@ def test_the_verb_measures_a_scenarios_own_ladder(tmp_path, monkeypatch):
     asked = {}
     monkeypatch.setattr(quick, "measure_quick", lambda out, **options: asked.update(options))
     file = Path(__file__).parents[2] / "scenarios" / "library" / "baseline.yaml"
-    done = CliRunner().invoke(app, ["measure", str(file), "--quick", "--out", str(tmp_path / "bundle")])
+    done = CliRunner().invoke(
+        app, ["measure", str(file), "--quick", "--content", "game", "--out", str(tmp_path / "bundle")]
+    )
     assert done.exit_code == 0, done.output
     assert asked["ladder"] == load_scenario(file).ladder
-    assert asked["encoder"] == "auto"
+    assert (asked["encoder"], asked["content"]) == ("auto", "game")
 
 
 def test_measuring_needs_no_pandas():

@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from pipeline.measure.generator import generator_health
 from pipeline.measure.host import CpuTimes, cpu_shares, cpu_times, machine_facts
-from pipeline.measure.verdict import generator_health, judge
+from pipeline.measure.verdict import judge
 
 MOMENTS_S = [2.0 * i for i in range(9)]
 NOISE_S = np.random.default_rng(4).normal(0, 0.004, 9)
@@ -61,7 +62,7 @@ def test_more_than_five_percent_late_frames_void_a_run(late, void):
 def test_a_busy_generator_and_a_cut_off_stream_void_a_run():
     assert "95%" in generator_health([0.0], cpu_s=19.0, wall_s=20.0, errors=[]).void_reason
     assert "refused" in generator_health([0.0], cpu_s=1.0, wall_s=20.0, errors=["refused"]).void_reason
-    assert "no frame was sent" in generator_health([], cpu_s=0.0, wall_s=20.0, errors=[]).void_reason
+    assert "none of the frames were sent" in generator_health([], cpu_s=0.0, wall_s=20.0, errors=[]).void_reason
 
 
 def test_cpu_that_neither_server_nor_generator_took_is_contention():

@@ -30,7 +30,7 @@ from live_pipeline import (
 from segments import IN_EITHER_CONTAINER
 from typer.testing import CliRunner
 
-from pipeline import cli
+from pipeline import cli, serve_options
 from pipeline.hls.containers import MPEGTS
 from pipeline.ladders.x264 import X264Backend
 from pipeline.marks import RecordingMarks
@@ -138,12 +138,12 @@ def test_keys_come_from_the_file_else_the_environment_else_are_made(tmp_path, mo
     file = tmp_path / "keys"
     file.write_text(f"main {digests['of-the-file']}\n", encoding="utf-8")
     monkeypatch.delenv(KEYS_VARIABLE, raising=False)
-    keys, fresh = cli._keys(None)
+    keys, fresh = serve_options.stream_keys(None)
     assert fresh is not None
     assert keys.name_of(fresh) == "live"
     monkeypatch.setenv(KEYS_VARIABLE, f"main={digests['of-the-variable']}")
     for chosen, named in ((None, [None, "main"]), (file, ["main", None])):
-        keys, fresh = cli._keys(chosen)
+        keys, fresh = serve_options.stream_keys(chosen)
         assert ([keys.name_of(key) for key in digests], fresh) == (named, None)
 
 
