@@ -6,13 +6,11 @@ a second costs, without starting and ending.
 
 from __future__ import annotations
 
-import json
 import resource
-import statistics
-import sys
 import time
 from pathlib import Path
 
+from benchmarks.pairs import machine, show, spread
 from pipeline.ladders.backend import LadderBackend, SourcePacket
 from pipeline.ladders.x264 import X264Backend
 from pipeline.load.clip import DEFAULT_SOURCE, frames_of, source_clip
@@ -92,15 +90,7 @@ def main() -> None:
     """Print median, low and high of each over the rounds."""
     pair()  # makes the clip if need be, and warms caches
     pairs = [pair() for _ in range(ROUNDS)]
-    rows = {}
-    for name in pairs[0]:
-        values = [one[name] for one in pairs]
-        rows[name] = {"median": statistics.median(values), "low": min(values), "high": max(values)}
-    if "--json" in sys.argv[1:]:
-        print(json.dumps(rows))
-        return
-    for name, row in rows.items():
-        print(f"{name}: {row['median']:.4f} ({row['low']:.4f} … {row['high']:.4f}) over {ROUNDS} pairs")
+    show({"machine": machine(), "rounds": ROUNDS} | {name: spread([one[name] for one in pairs]) for name in pairs[0]})
 
 
 if __name__ == "__main__":

@@ -22,6 +22,7 @@ COMMANDS: dict[str, list[str]] = {
     "x264_builds": ["-m", "benchmarks.x264_builds", "--rounds", "9"],
     "ingest": ["-m", "benchmarks.ingest"],
     "latency": ["-m", "benchmarks.latency"],
+    "workers": ["-m", "benchmarks.workers"],
 }
 """What is run for each file of `measured/`."""
 TARGETS = {
