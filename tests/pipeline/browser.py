@@ -30,11 +30,13 @@ WITHOUT_REAL_TIME = "setpriv --bounding-set=-sys_nice --inh-caps=-sys_nice"
 """A Chromium that spins at real-time priority starves the whole machine."""
 START_TIMEOUT_S = 60.0
 CLOSE_TIMEOUT_S = 20.0
+LOOK_EVERY_S = 0.5
+GONE_TIMEOUT_S = 30.0
 
 
 @contextmanager
 def chromium(folder: Path) -> Iterator[Browser]:
-    """Chromium, closed at the end; its process group is killed if it does not close in time."""
+    """Chromium, closed at the end; its process group is killed if it does not close in time, and waited for."""
     own_pid = folder / "pid"
     start = folder / "chromium"
     prefix = WITHOUT_REAL_TIME if os.geteuid() == 0 and shutil.which("setpriv") else ""
@@ -44,15 +46,45 @@ def chromium(folder: Path) -> Iterator[Browser]:
         browser = playwright.chromium.launch(
             executable_path=start, args=list(FLAGS), headless=True, timeout=1000 * START_TIMEOUT_S
         )
+        leader = int(own_pid.read_text())
+        watch = threading.Thread(target=_keep_ordinary, args=(leader,), daemon=True)
+        watch.start()
         try:
             yield browser
         finally:
-            last_resort = threading.Timer(CLOSE_TIMEOUT_S, _kill, [int(own_pid.read_text())])
+            last_resort = threading.Timer(CLOSE_TIMEOUT_S, _kill, [leader])
             last_resort.start()
             with suppress(Error):  # it may have been killed meanwhile
                 browser.close()
             last_resort.cancel()
             last_resort.join()
+            watch.join(GONE_TIMEOUT_S)
+
+
+def _keep_ordinary(leader: int) -> None:
+    """Take real-time priority from every thread of a process group, as long as it has a process.
+
+    Processes of Chromium that were killed have been seen to go on at that priority for ever, and to end as soon as
+    they had lost it.
+    """
+    while group := _processes_of(leader):
+        for process in group:
+            with suppress(OSError):
+                for thread in (process / "task").iterdir():
+                    if os.sched_getscheduler(int(thread.name)) in (os.SCHED_FIFO, os.SCHED_RR):
+                        os.sched_setscheduler(int(thread.name), os.SCHED_OTHER, os.sched_param(0))
+        time.sleep(LOOK_EVERY_S)
+
+
+def _processes_of(leader: int) -> list[Path]:
+    """Return the folders in /proc of a process group's living processes."""
+    found = []
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError):
+            state, _, group = stat.read_text().rpartition(")")[2].split()[:3]
+            if int(group) == leader and state != "Z":
+                found.append(stat.parent)
+    return found
 
 
 def _kill(leader: int) -> None:

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import base64
-import shutil
-from collections.abc import Iterator
 from itertools import pairwise
 
 import pytest
 from encoded import START, coded, made_of, sound
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Page
 
 from pipeline.hls.containers import FMP4
 from pipeline.hls.store import RungStore
@@ -52,15 +50,9 @@ PLAY = """async ([type, pieces]) => {
 }"""
 
 
-@pytest.fixture(scope="module")
-def page() -> Iterator[Page]:
-    flags = ["--no-sandbox", "--autoplay-policy=no-user-gesture-required"]
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=flags)
-        try:
-            yield browser.new_page()
-        finally:
-            browser.close()
+@pytest.fixture
+def page(viewer) -> Page:
+    return viewer.page
 
 
 def played(page: Page, store: RungStore) -> dict:
