@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from pipeline.ladders.backend import TICKS_PER_S, Emit, LadderCounters, RungPacket, SourcePacket
 from pipeline.ladders.decode import SourceDecoder
-from pipeline.ladders.nal_units import NAL_IDR, NAL_SPS, annex_b, nal_type, nal_units, with_parameter_sets
+from pipeline.ladders.nal_units import NAL_IDR, NAL_PPS, NAL_SPS, annex_b, nal_type, nal_units, with_parameter_sets
 from pipeline.ladders.pacing import GopSchedule
 from scenarios.ladder import Ladder, Rung
 
@@ -81,7 +81,9 @@ class SourceCopy:
         self._segment_s, self._emit = segment_s, emit
         self._schedule = GopSchedule(segment_s)
         self._segment = -1
-        self._part: tuple[int, bytes] | None = None
+        self._part: tuple[int, list[bytes]] | None = None
+        self._breaks = 0
+        self._avcc = b""
         self._sized: tuple[bytes, list[bytes]] | None = None
         self._next_index = -1
         self._last_dts: int | None = None
@@ -100,20 +102,27 @@ class SourceCopy:
         is_keyframe = any(nal_type(unit) == NAL_IDR for unit in units)
         self._check_interval(packet, is_keyframe=is_keyframe)
         if not is_keyframe:
-            is_usable = bool(units) and is_whole and self._part is not None and packet.avcc == self._part[1]
+            is_usable = bool(units) and is_whole and self._part is not None and packet.avcc == self._avcc
         else:
             is_usable = self._has_size(packet, units)
         if not is_usable:
             self._next_index = -1
             return None
-        starts_segment = is_keyframe and self._starts_segment(packet)
-        data = annex_b(with_parameter_sets(units, packet.avcc) if is_keyframe else units)
-        self._emit(_rung_packet(self.rung.name, packet, data, starts_segment=starts_segment))
-        return dataclasses.replace(packet, segment=self._segment)
+        units = with_parameter_sets(units, packet.avcc) if is_keyframe else units
+        starts_segment = is_keyframe and self._starts_segment(packet, units)
+        passed = dataclasses.replace(packet, segment=self._segment, epoch=packet.epoch + self._breaks)
+        self._emit(_rung_packet(self.rung.name, passed, annex_b(units), starts_segment=starts_segment))
+        return passed
 
-    def _starts_segment(self, keyframe: SourcePacket) -> bool:
-        part = (keyframe.epoch, keyframe.avcc)
+    def _starts_segment(self, keyframe: SourcePacket, units: Sequence[bytes]) -> bool:
+        """Return whether a segment starts here: always where the publisher's parameter sets change.
+
+        That is a discontinuity of the copied rung, so it is made one of every rung (RFC 8216, 6.2.4).
+        """
+        part = (keyframe.epoch, [unit for unit in units if nal_type(unit) in (NAL_SPS, NAL_PPS)])
+        self._avcc = keyframe.avcc
         if part != self._part:
+            self._breaks += self._part is not None and part[1] != self._part[1]
             self._part = part
             self._schedule.restart()
         starts_segment = self._schedule.starts_segment(keyframe.pts)

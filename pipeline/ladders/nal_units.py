@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-NAL_IDR, NAL_SPS, NAL_AUD = 5, 7, 9
+NAL_IDR, NAL_SPS, NAL_PPS, NAL_AUD = 5, 7, 8, 9
 """Types of NAL units (ITU-T H.264, table 7-1)."""
 START_CODE = b"\0\0\0\1"
 

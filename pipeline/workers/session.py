@@ -22,6 +22,9 @@ from scenarios.ladder import Ladder
 
 log = logging.getLogger(__name__)
 
+RESTART_EPOCHS = 2**20 + 1
+"""Epochs between those of one worker and of the next: more than a publisher, and a copied rung, begin in one life."""
+
 
 class WorkersDied(RuntimeError):  # noqa: N818 - read as "workers died: ..."
     """Too many workers in a row ended before they had made one packet of a broadcast."""
@@ -159,8 +162,7 @@ class WorkerSession:
 
     def _send_all(self, link: Link, packets: Iterator[SourcePacket]) -> SourcePacket | None:
         for packet in packets:
-            # Both summands only ever grow, so a new epoch is a new sum.
-            if not link.send(replace(packet, epoch=packet.epoch + self._restarts)):
+            if not link.send(replace(packet, epoch=packet.epoch + self._restarts * RESTART_EPOCHS)):
                 return packet
             self._sent_pts = max(self._sent_pts, packet.pts)
         return None

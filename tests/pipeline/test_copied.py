@@ -175,6 +175,8 @@ def test_another_configuration_of_the_same_size_starts_a_segment_with_its_own_pa
     assert run.errors == [None]
     for rung in (SOURCE, "90p30"):
         assert starts(run.by_rung[rung]) == [0, 30]
+        epochs = [packet.epoch for packet in run.by_rung[rung]]
+        assert epochs == [0] * 30 + [1] * (len(epochs) - 30), "a discontinuity of one rung is one of all"
     assert units_of(run.by_rung[SOURCE][30].data)[:2] == parameter_sets(after[0].avcc)
 
 

@@ -12,15 +12,15 @@ from pathlib import Path
 
 import pytest
 from clips import clip, ladder
+from ladder_run import Run
 from planted_worker import CAPPED, NO_GPU, POISON
-from test_x264 import Run
 from workers import GOP_S, LOW, RUNGS, TOP, Broadcasting, is_running, planted, source, start_s, until
 
 from pipeline.ladders.x264 import X264Backend
 from pipeline.workers.backend import WorkerBackend
 from pipeline.workers.protocol import WorkerError
 from pipeline.workers.restarts import RestartPolicy
-from pipeline.workers.session import WorkersDied
+from pipeline.workers.session import RESTART_EPOCHS, WorkersDied
 from scenarios.errors import EncoderUnavailable
 
 __all__ = ["planted"]
@@ -69,7 +69,7 @@ def test_a_killed_worker_is_replaced_at_a_keyframe_and_other_workers_lose_nothin
     until(lambda: 1 in backend.pids)
     spared = Broadcasting(backend, packets, speed=2.0, name="spared")
     for kill in range(kills):
-        hit.wait_for(45, epoch=kill)
+        hit.wait_for(45, epoch=kill * RESTART_EPOCHS)
         pid = backend.pids[1]
         os.kill(pid, signal.SIGKILL)
         until(lambda pid=pid: backend.pids.get(1, pid) != pid)
@@ -96,7 +96,7 @@ def test_a_stopped_worker_is_killed_and_replaced():
     broadcast = Broadcasting(backend, source(20.0))
     broadcast.wait_for(15)
     os.kill(backend.pids[1], signal.SIGSTOP)
-    broadcast.wait_for(15, epoch=1)
+    broadcast.wait_for(15, epoch=RESTART_EPOCHS)
     broadcast.end().check(restarts=1)
     assert broadcast.marks.restarts[0].cause == "worker 1 stood still for 1 s and was killed"
 
@@ -104,7 +104,7 @@ def test_a_stopped_worker_is_killed_and_replaced():
 def test_a_stuck_encoder_is_killed_with_its_worker_and_replaced(planted):
     backend = WorkerBackend("sticking", stall_s=1.0)
     broadcast = Broadcasting(backend, poisoned(source(40.0), 70), speed=8.0)
-    broadcast.wait_for(15, epoch=1)
+    broadcast.wait_for(15, epoch=RESTART_EPOCHS)
     broadcast.end().check(restarts=1)
     assert "stood still" in broadcast.marks.restarts[0].cause
     assert broadcast.session.counters.lost > 0
@@ -136,7 +136,7 @@ def test_a_broadcast_that_kills_its_workers_is_soon_alone_with_them(planted, cap
     restarts = len(good.marks.restarts)
     good.check(restarts=restarts)
     epoch = good.by_rung[TOP][-1].epoch
-    assert restarts <= epoch <= policy.shared_deaths
+    assert restarts <= epoch // RESTART_EPOCHS <= policy.shared_deaths
     assert sum("died (signal 9" in message for message in caplog.messages) > restarts + policy.shared_deaths
     undisturbed = {packet.frame_index for packet in good.by_rung[TOP] if packet.epoch == epoch}
     overload = {mark.frame for mark in good.marks.drops}
