@@ -46,9 +46,9 @@ class _Level:
                 return
             logger = logging.getLogger(FFMPEG_LOGGER)
             self._before = av.logging.get_level(), av.logging.get_skip_repeated(), logger.level
-            if self._before[0] is None:
+            if self._before[0] is None or self._before[0] < av.logging.WARNING:
                 # Threads that capture nothing must stay as silent as they were.
-                logger.setLevel(logging.CRITICAL + 1)
+                logger.setLevel(logging.CRITICAL + 1 if self._before[0] is None else logging.ERROR)
                 av.logging.set_level(av.logging.WARNING)
             # FFmpeg keeps a line to itself that it has just logged: the second to fail would have no reason.
             av.logging.set_skip_repeated(False)

@@ -119,7 +119,7 @@ def run_load_test(
     _require_rungs(plan, ladder)
     _allow_files(plan.viewers * FILES_PER_VIEWER)
     choice = choose_backend(encoder)
-    require_measurable(choice.backend.name)
+    require_measurable(choice.backend.name, ladder)
     choice.backend.check(ladder)
     say(choice.why)
     progress(0.0, "making the source clip")

@@ -40,7 +40,6 @@ def coded(
     codec: str = "h264", *, seconds: float = 3.0, b_frames: int = 0, segment_s: float = 1.0, width: int = 320
 ) -> tuple[RungPacket, ...]:
     """Return frames in decode order, with an IDR picture every half second that only starts a segment if it is due."""
-    av.logging.set_level(av.logging.ERROR)
     name, options = OPTIONS[codec]
     encoder = av.CodecContext.create(name, "w")
     encoder.width, encoder.height, encoder.pix_fmt = width, 180, "yuv420p"

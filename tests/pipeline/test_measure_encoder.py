@@ -24,9 +24,9 @@ def gpu(monkeypatch) -> Gpu:
 def test_every_backend_can_be_measured_but_the_one_in_a_process_of_its_own():
     assert LADDER_BACKENDS.keys() - RUNG_OPTIONS.keys() == {"ffmpeg"}
     for backend in RUNG_OPTIONS:
-        require_measurable(backend)
+        require_measurable(backend, RUNGS)
     with pytest.raises(EncoderUnavailable, match="cannot be measured"):
-        require_measurable("ffmpeg")
+        require_measurable("ffmpeg", RUNGS)
 
 
 @pytest.mark.parametrize("backend", ["nvenc", "nvenc-hybrid"])

@@ -68,7 +68,7 @@ def serving(*arguments: str) -> Iterator[Server]:
 
 
 def stat_page(server: Server) -> str:
-    with urllib.request.urlopen(server.said[3].split()[1], timeout=5) as answer:
+    with urllib.request.urlopen(server.said[4].split()[1], timeout=5) as answer:
         return answer.read().decode()
 
 
