@@ -17,8 +17,8 @@ DOCS = Path(__file__).parent
 MEASURED = DOCS / "measured"
 PAGE = DOCS / "performance.md"
 COMMANDS: dict[str, list[str]] = {
-    "ladder": ["-m", "benchmarks.ladder", "--rounds", "9"],
-    "ladder_of_the_guide": ["-m", "benchmarks.ladder", "--ladder", "guide", "--rounds", "7", "--seconds", "8"],
+    "ladder": ["-m", "benchmarks.ladder", "--rounds", "7"],
+    "ladder_of_the_guide": ["-m", "benchmarks.ladder", "--ladder", "guide", "--rounds", "7", "--seconds", "6"],
     "x264_builds": ["-m", "benchmarks.x264_builds", "--rounds", "9"],
     "ingest": ["-m", "benchmarks.ingest"],
     "latency": ["-m", "benchmarks.latency"],

@@ -62,11 +62,14 @@ def serve(
 
     require_packages()
     import asyncio
+    from functools import partial
 
     from pipeline import serve_options
     from pipeline.hls.checker import Checker
+    from pipeline.http_connections import raise_descriptor_limit
     from pipeline.overload import OverloadWatch
     from pipeline.rtmp.callbacks import HttpCallbacks
+    from pipeline.serve import LivePipeline
     from pipeline.serve import serve as serve_live
 
     say = serve_options.say
@@ -76,24 +79,24 @@ def serve(
     open_ingest = serve_options.open_ingest(ingest, ladder, serve_options.rtmps(rtmps_cert, rtmps_key))
     backend, why = serve_options.backend_choice(encoder, streams_per_worker)
     say(why)
-    checker = Checker(lambda violation: say(f"check    {violation}")) if check else None
-    asyncio.run(
-        serve_live(
-            ladder=ladder,
-            keys=stream_keys,
-            backend=backend,
-            callbacks=callbacks,
-            host=host,
-            rtmp_port=rtmp_port,
-            http_port=http_port,
-            segments=segments,
-            watch=OverloadWatch(say),
-            checker=checker,
-            recorder=serve_options.recorder(record, hours=record_hours, gib=record_gib),
-            ingest=open_ingest,
-            ready=lambda pipeline: serve_options.announce(pipeline, host, fresh_key),
-        )
+    raise_descriptor_limit()
+    watch = OverloadWatch(say)
+    pipeline = LivePipeline(
+        ladder=ladder,
+        keys=stream_keys,
+        backend=backend,
+        callbacks=callbacks,
+        host=host,
+        rtmp_port=rtmp_port,
+        http_port=http_port,
+        marks=watch,
+        segments=segments,
+        recorder=serve_options.recorder(record, hours=record_hours, gib=record_gib),
+        ingest=open_ingest,
     )
+    checker = Checker(lambda violation: say(f"check    {violation}")) if check else None
+    announce = partial(serve_options.announce, fresh_key=fresh_key)
+    asyncio.run(serve_live(pipeline, watch=watch, checker=checker, ready=announce))
     if checker is not None:
         say(f"checked  {checker.segments} segments, {checker.violations} violations")
 

@@ -15,7 +15,7 @@ from pipeline.health import Health
 from pipeline.hls.checker import Checker
 from pipeline.hls.containers import CONTAINERS, MPEGTS
 from pipeline.hls.store import Store
-from pipeline.http_connections import DescriptorAlarm, raise_descriptor_limit
+from pipeline.http_connections import DescriptorAlarm
 from pipeline.ingest import OpenIngest
 from pipeline.ladders.backend import LadderBackend
 from pipeline.marks import Marks
@@ -51,6 +51,7 @@ class LivePipeline:
     """An ingest, an origin and what is between them; an async context manager.
 
     Attributes:
+        host: address of both ports.
         store: the segments being served.
         rtmp: the ingest; its `port` is the real one.
         origin: the HTTP server; likewise.
@@ -82,6 +83,7 @@ class LivePipeline:
         backend.check(ladder)
         container = CONTAINERS[segments]
         container.check(ladder)
+        self.host = host
         self._recorder, self._ladder = recorder, ladder
         self.store = Store(container=container, hooks=recorder.hooks if recorder is not None else None)
         self.broadcasts = Broadcasts(self.store, ladder=ladder, backend=backend, marks=marks, grace_s=grace_s)
@@ -132,64 +134,31 @@ class LivePipeline:
 
 
 async def serve(
+    pipeline: LivePipeline,
     *,
-    ladder: Ladder,
-    keys: StreamKeys,
-    backend: LadderBackend,
-    callbacks: HttpCallbacks | None = None,
-    host: str = "127.0.0.1",
-    rtmp_port: int = 1935,
-    http_port: int = 8080,
-    segments: str = MPEGTS.name,
     watch: OverloadWatch | None = None,
     checker: Checker | None = None,
-    recorder: Recorder | None = None,
-    ingest: OpenIngest = RtmpServer,
     ready: Callable[[LivePipeline], None] = lambda _: None,
 ) -> None:
     """Serve until SIGINT or SIGTERM, then end every stream properly; takes at most 5 s to stop.
 
     Args:
-        ladder: what every stream is encoded to.
-        keys: who may publish what.
-        backend: the encoder.
-        callbacks: asked and told over HTTP about publishers; nobody is if omitted.
-        host: address of both ports; loopback unless the user asks for more.
-        rtmp_port: port of the ingest; 0 lets the system choose.
-        http_port: port of the origin; 0 lets the system choose.
-        segments: container of the segments, a key of `CONTAINERS`.
-        watch: declares overload, if given.
+        pipeline: what is opened and closed.
+        watch: its marks, if they declare overload.
         checker: reads every stream like one more viewer, if given.
-        recorder: keeps every stream on disk, if given.
-        ingest: what takes the publishers; our own server if omitted.
         ready: called once both ports are open.
 
     Raises:
         NotReady: a port cannot be opened, the recording folder cannot be used, or the ingest has failed.
-        EncoderUnavailable: the backend cannot encode the ladder.
-        ScenarioError: the container cannot carry it.
     """
     stopped = asyncio.Event()
     loop = asyncio.get_running_loop()
-    raise_descriptor_limit()
     alarm = DescriptorAlarm()
     loop.set_exception_handler(alarm)
-    async with LivePipeline(
-        ladder=ladder,
-        keys=keys,
-        backend=backend,
-        callbacks=callbacks,
-        host=host,
-        rtmp_port=rtmp_port,
-        http_port=http_port,
-        marks=watch,
-        segments=segments,
-        recorder=recorder,
-        ingest=ingest,
-    ) as pipeline:
-        pipeline.health.register("descriptors", check=alarm.alert)
-        if watch is not None:
-            pipeline.health.register("overloaded_streams", facts=lambda: len(watch.overloaded))
+    pipeline.health.register("descriptors", check=alarm.alert)
+    if watch is not None:
+        pipeline.health.register("overloaded_streams", facts=lambda: len(watch.overloaded))
+    async with pipeline:
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, stopped.set)
         failing = asyncio.create_task(pipeline.rtmp.failure())
@@ -199,7 +168,7 @@ async def serve(
             if checker is None:
                 await stopped.wait()
             else:
-                await _check_until(stopped, checker, pipeline, host)
+                await _check_until(stopped, checker, pipeline)
             if failing.done():
                 raise failing.result()
         finally:
@@ -208,9 +177,9 @@ async def serve(
                 loop.remove_signal_handler(number)
 
 
-async def _check_until(stopped: asyncio.Event, checker: Checker, pipeline: LivePipeline, host: str) -> None:
+async def _check_until(stopped: asyncio.Event, checker: Checker, pipeline: LivePipeline) -> None:
     """Let the checker read along until the event; should it fail itself, that ends the wait with its traceback."""
-    origin_url = f"http://{_url_host(host)}:{pipeline.origin.port}"
+    origin_url = f"http://{_url_host(pipeline.host)}:{pipeline.origin.port}"
     async with asyncio.TaskGroup() as tasks:
         checking = tasks.create_task(checker.run(origin_url, lambda: pipeline.broadcasts.live_names))
         await stopped.wait()

@@ -89,13 +89,13 @@ def open_ingest(ingest: IngestServer, ladder: Ladder, tls: ssl.SSLContext | None
     return partial(NginxIngest, ladder=ladder)
 
 
-def announce(pipeline: LivePipeline, host: str, fresh_key: str | None) -> None:
+def announce(pipeline: LivePipeline, fresh_key: str | None) -> None:
     """Say where to publish and to watch; a fresh key is shown this once."""
     from pipeline.nginx import NginxIngest
     from pipeline.serve import page_url, playlist_url, publish_url
 
     key, stream = (fresh_key, DEFAULT_STREAM) if fresh_key is not None else ("KEY", "NAME")
-    ingest, port = pipeline.rtmp, pipeline.origin.port
+    ingest, host, port = pipeline.rtmp, pipeline.host, pipeline.origin.port
     say(f"publish  {publish_url(host, ingest.port, ingest.stream_key(stream, key), scheme=ingest.scheme)}")
     say(f"watch    {playlist_url(host, port, stream)}")
     say(f"browser  {page_url(host, port, stream)}")
