@@ -75,8 +75,7 @@ def serve(
     say = serve_options.say
     stream_keys, fresh_key = serve_options.stream_keys(keys)
     ladder = serve_options.served_ladder(file)
-    callbacks = HttpCallbacks(on_publish=on_publish, on_publish_done=on_publish_done)
-    open_ingest = serve_options.open_ingest(ingest, ladder, serve_options.rtmps(rtmps_cert, rtmps_key))
+    tls = serve_options.rtmps(rtmps_cert, rtmps_key)
     backend, why = serve_options.backend_choice(encoder, streams_per_worker)
     say(why)
     raise_descriptor_limit()
@@ -85,18 +84,18 @@ def serve(
         ladder=ladder,
         keys=stream_keys,
         backend=backend,
-        callbacks=callbacks,
+        callbacks=HttpCallbacks(on_publish=on_publish, on_publish_done=on_publish_done),
         host=host,
         rtmp_port=rtmp_port,
         http_port=http_port,
         marks=watch,
         segments=segments,
         recorder=serve_options.recorder(record, hours=record_hours, gib=record_gib),
-        ingest=open_ingest,
+        ingest=serve_options.open_ingest(ingest, ladder, tls),
     )
     checker = Checker(lambda violation: say(f"check    {violation}")) if check else None
-    announce = partial(serve_options.announce, fresh_key=fresh_key)
-    asyncio.run(serve_live(pipeline, watch=watch, checker=checker, ready=announce))
+    ready = partial(serve_options.announce, fresh_key=fresh_key)
+    asyncio.run(serve_live(pipeline, watch=watch, checker=checker, ready=ready))
     if checker is not None:
         say(f"checked  {checker.segments} segments, {checker.violations} violations")
 
