@@ -14,12 +14,13 @@ from typing import Any
 
 from aiohttp import web
 
+from pipeline.rtmp.server import MAX_CONNECTIONS
+
 log = logging.getLogger(__name__)
 
 MAX_VIEWERS = 8192
 """Viewers at a time; beyond it a CDN belongs in front."""
-MAX_PUBLISHERS = 256
-RESERVED_DESCRIPTORS = MAX_PUBLISHERS + 128
+RESERVED_DESCRIPTORS = MAX_CONNECTIONS + 128
 """File descriptors that are not for viewers: publishers, files of recordings, pipes of encoders."""
 WANTED_DESCRIPTORS = 16_384
 SEND_BUFFER_BYTES = 256 * 1024
