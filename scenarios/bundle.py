@@ -1,15 +1,19 @@
 """The measurement bundle: the folder that `measure` writes and `fit` and `replay` read.
 
     bundle/
-      meta.json         machine, encoder, content, generator health, runs, checksums (`BundleMeta`)
-      runs.parquet      one row per run, void ones too: every repeat ever taken stays
-      streams.parquet   one row per stream of a run
-      frames.parquet    one row per source frame: arrival and decoding
-      rungs.parquet     one row per frame and rung: scaling, encoding, muxing; of a copied rung muxing alone
-      segments.parquet  one row per published segment
+      meta.json               machine, encoders, content, runs, checksums (`BundleMeta`)
+      runs.parquet            one row per run, void ones too: every repeat ever taken stays
+      streams.parquet         one row per stream of a run
+      frames.parquet          one row per source frame: arrival and decoding
+      rungs.parquet           one row per frame and rung: scaling, encoding, muxing; of a copied rung muxing alone
+      segments.parquet        one row per published segment
+      origin.parquet          one row per series of requests to the origin
+      authorisations.parquet  one row per accepted publisher
+      restarts.parquet        one row per encoder process that was killed and replaced
 
-Times ending in `_s` that name a moment are seconds since the start of their run, on one monotonic clock for
-generator and server; a moment that was not observed is null, never 0. `*_cpu_s` is thread CPU time.
+Moments are since the start of their run, on one monotonic clock for generator and server; one that was not observed
+is null, never 0. `*_cpu_s` is thread CPU time. Times of single frames and segments (type `time`) are kept on disk as
+whole microseconds, in a column `…_us`; whoever reads them gets seconds, in a column `…_s`.
 """
 
 from __future__ import annotations
@@ -26,27 +30,32 @@ from scenarios.errors import CalibrationError
 from scenarios.ladder import Ladder, Source
 from scenarios.machine import EncoderFacts, MachineFacts
 
-BUNDLE_VERSION = 1
+BUNDLE_VERSION = 2
 META_FILE = "meta.json"
+MICROSECONDS_PER_S = 1_000_000
 
 TABLES: dict[str, dict[str, str]] = {
     "runs": {
         "run": "int64",
         "ladder": "string",
         "clip": "string",
+        "preset": "string",
         "concurrent_streams": "int64",
-        "repeat": "int64",
+        "repeat": "int64",  # how often this ladder, clip, preset, start and load were run before
         "start": "string",  # "staggered" or "aligned"
         "wall_s": "float64",  # the measured window: warm-up excluded
         "media_s": "float64",  # stream-seconds of media that arrived in the window, all streams together
         "server_cpu_s": "float64",  # CPU of the whole server process in the window
         "ingest_cpu_s": "float64",  # thread CPU of the event loop that receives RTMP, in the window
+        "demux_cpu_s": "float64",  # its part that turns messages into timed packets
+        "audio_cpu_s": "float64",  # thread CPU of audio, which is passed on
         "generator_cpu_s": "float64",
         "generator_late_fraction": "float64",  # share of frames sent later than 5 % of a second
         "generator_late_p99_s": "float64",
         "steal_fraction": "float64",  # CPU taken by the hypervisor ÷ CPU of the machine in the window
         "contention_fraction": "float64",  # CPU used by neither server nor generator ÷ CPU of the machine
         "rss_bytes": "float64",  # peak resident memory of the server process
+        "idle_rss_bytes": "float64",  # its resident memory before the first stream
         "backlog_slope": "float64",  # seconds of lag per second
         "backlog_slope_low": "float64",  # 95 % interval
         "backlog_slope_high": "float64",
@@ -57,22 +66,22 @@ TABLES: dict[str, dict[str, str]] = {
     "streams": {
         "run": "int64",
         "stream": "int64",
-        "publish_accepted_s": "float64",
-        "first_segment_s": "float64",  # every rung has published its first segment
+        "publish_accepted_s": "time",
+        "first_segment_s": "time",  # every rung has published its first segment
         "dropped_frames": "int64",
     },
     "frames": {
         "run": "int64",
         "stream": "int64",
         "frame": "int64",  # index in the stream, from 0, in arrival order
-        "pts_s": "float64",
+        "pts_s": "time",
         "is_keyframe": "bool",
         "bytes": "int64",
-        "scheduled_s": "float64",  # when the generator meant to send it
-        "sent_s": "float64",
-        "arrival_s": "float64",  # its RTMP message was complete
-        "decoded_s": "float64",
-        "decode_cpu_s": "float64",
+        "scheduled_s": "time",  # when the generator meant to send it
+        "sent_s": "time",
+        "arrival_s": "time",  # its RTMP message was complete
+        "decoded_s": "time",
+        "decode_cpu_s": "time",
     },
     "rungs": {
         "run": "int64",
@@ -80,26 +89,56 @@ TABLES: dict[str, dict[str, str]] = {
         "rung": "string",
         "frame": "int64",
         "starts_segment": "bool",  # the frame is the keyframe that opens a segment
-        "scale_cpu_s": "float64",
-        "encode_cpu_s": "float64",
-        "mux_cpu_s": "float64",
-        "encoded_s": "float64",
-        "muxed_s": "float64",
+        "scale_cpu_s": "time",
+        "encode_cpu_s": "time",
+        "mux_cpu_s": "time",
+        "encoded_s": "time",
+        "muxed_s": "time",
     },
     "segments": {
         "run": "int64",
         "stream": "int64",
         "rung": "string",
         "segment": "int64",  # index in the stream, from 0
-        "first_arrival_s": "float64",  # arrival of its first frame
-        "closing_arrival_s": "float64",  # arrival of the frame that closes it: the next segment's first
-        "closed_s": "float64",  # the moment it can be fetched
-        "duration_s": "float64",
+        "first_arrival_s": "time",  # arrival of its first frame
+        "closing_arrival_s": "time",  # arrival of the frame that closes it: the next segment's first
+        "closed_s": "time",  # the moment it can be fetched
+        "duration_s": "time",
         "bytes": "int64",
         "warm_up": "bool",
     },
+    "origin": {
+        "tls": "bool",
+        "object": "string",  # "playlist" or "segment"
+        "object_bytes": "int64",
+        "repeat": "int64",
+        "requests": "int64",
+        "sent_bytes": "int64",  # of the objects, headers and TLS records not counted
+        "server_cpu_s": "float64",
+        "wall_s": "float64",
+    },
+    "authorisations": {
+        "call": "int64",
+        "with_callback": "bool",  # an on_publish endpoint was asked; otherwise the key alone decided
+        "callback_s": "float64",  # how long it took to answer
+        "accepted_s": "float64",  # from the connection to the accepted publisher
+    },
+    "restarts": {
+        "restart": "int64",
+        "cause": "string",
+        "outage_s": "float64",  # from the noticed death to the first frame that came out again
+        "gap_s": "float64",  # between the frames shown before and after
+        "gap_segments": "float64",
+    },
 }
-"""Columns of each table and their Arrow types, in order."""
+"""Columns of each table and their types, in order: Arrow's, and `time`."""
+PER_RUN = ("runs", "streams", "frames", "rungs", "segments")
+"""Tables whose rows belong to a run."""
+
+
+def stored_column(name: str, kind: str) -> tuple[str, str]:
+    """Return name and Arrow type of a column on disk."""
+    return (f"{name.removesuffix('_s')}_us", "int64") if kind == "time" else (name, kind)
 
 
 class TableFile(SpecModel):
@@ -124,7 +163,7 @@ class Content(SpecModel):
 class BundleMeta(SpecModel):
     """`meta.json`: everything that is not a raw sample."""
 
-    headroom_bundle: Literal[1]
+    headroom_bundle: Literal[2]
     """Version of the folder's schema."""
     identity: Name
     """Unique name of the measurement."""
@@ -132,12 +171,15 @@ class BundleMeta(SpecModel):
     headroom_version: Text
     depth: Literal["quick", "default", "full", "holdout"]
     machine: MachineFacts
-    encoder: EncoderFacts
+    encoders: dict[str, EncoderFacts]
+    """By preset; all of one backend."""
     ladders: dict[str, Ladder]
     content: tuple[Content, ...]
     warm_up_segments: Count
     contended: bool
     """Some run saw more than 10 % of the machine's CPU go elsewhere."""
+    protocol_sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] | None = None
+    """Of the file that named the loads before anything was fitted; None unless they were held out."""
     tables: dict[str, TableFile]
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from scenarios.bundle import META_FILE, TABLES, BundleMeta, TableFile
+from scenarios.bundle import META_FILE, MICROSECONDS_PER_S, TABLES, BundleMeta, TableFile, stored_column
 from scenarios.errors import NotReady
 
 
@@ -56,13 +56,29 @@ def write_bundle(out: Path, *, facts: Mapping[str, Any], rows: Mapping[str, Sequ
 
 
 def _write_table(folder: Path, name: str, rows: Sequence[Mapping[str, Any]]) -> TableFile:
-    schema = pa.schema([(column, pa.type_for_alias(alias)) for column, alias in TABLES[name].items()])
-    columns = {column: [row[column] for row in rows] for column in TABLES[name]}
+    stored = {column: stored_column(column, kind) for column, kind in TABLES[name].items()}
+    schema = pa.schema([(on_disk, pa.type_for_alias(alias)) for on_disk, alias in stored.values()])
+    columns = {
+        stored[column][0]: [_stored(row[column], kind) for row in rows] for column, kind in TABLES[name].items()
+    }
     path = folder / f"{name}.parquet"
     table = pa.table(columns, schema=schema)
-    pq.write_table(table, path, compression="zstd", write_page_checksum=True)
+    whole = [on_disk for on_disk, alias in stored.values() if alias == "int64"]
+    pq.write_table(
+        table,
+        path,
+        compression="zstd",
+        write_page_checksum=True,
+        # Rows are in the order of their moments, so that differences are small.
+        use_dictionary=[on_disk for on_disk, _ in stored.values() if on_disk not in whole],
+        column_encoding=dict.fromkeys(whole, "DELTA_BINARY_PACKED"),
+    )
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
     return TableFile(file=path.name, sha256=digest, rows=table.num_rows)
+
+
+def _stored(value: Any, kind: str) -> Any:
+    return round(value * MICROSECONDS_PER_S) if kind == "time" and value is not None else value
 
 
 def _unwritable(out: Path, error: OSError) -> NotReady:

@@ -10,13 +10,23 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from scenarios.bundle import TABLES, BundleMeta, TableFile, read_meta
+from scenarios.bundle import (
+    MICROSECONDS_PER_S,
+    PER_RUN,
+    TABLES,
+    BundleMeta,
+    Content,
+    TableFile,
+    read_meta,
+    stored_column,
+)
 from scenarios.errors import CalibrationError
 from scenarios.ladder import Ladder, Source
+from scenarios.machine import EncoderFacts
 
 VERDICTS = {"holds", "overloaded", "void"}
 MAY_BE_NULL = {"string": {"void_reason"}, "int64": set[str](), "bool": set[str]()}
-"""Columns that may hold null, by type; every float64 may: what was not observed is null."""
+"""Columns that may hold null, by type; every float64 and every time may: what was not observed is null."""
 
 
 @dataclass(frozen=True)
@@ -26,7 +36,8 @@ class Bundle:
     Attributes:
         folder: where it was read from.
         meta: its description.
-        runs, streams, frames, rungs, segments: its tables, columns as in `scenarios.bundle.TABLES`.
+        runs, streams, frames, rungs, segments, origin, authorisations, restarts: its tables, columns as in
+            `scenarios.bundle.TABLES`, all times in seconds.
     """
 
     folder: Path
@@ -36,6 +47,26 @@ class Bundle:
     frames: pd.DataFrame
     rungs: pd.DataFrame
     segments: pd.DataFrame
+    origin: pd.DataFrame
+    authorisations: pd.DataFrame
+    restarts: pd.DataFrame
+
+    def ladder_of(self, run: int) -> Ladder:
+        """Return the ladder of a run."""
+        return self.meta.ladders[str(self._fact(run, "ladder"))]
+
+    def content_of(self, run: int) -> Content:
+        """Return what the publishers of a run sent."""
+        contents = {content.name: content for content in self.meta.content}
+        return contents[str(self._fact(run, "clip"))]
+
+    def encoder_of(self, run: int) -> EncoderFacts:
+        """Return the encoder of a run."""
+        return self.meta.encoders[str(self._fact(run, "preset"))]
+
+    def _fact(self, run: int, column: str) -> object:
+        found: object = self.runs.loc[self.runs["run"] == run, column].iloc[0]
+        return found
 
     @property
     def ladder(self) -> Ladder:
@@ -94,7 +125,8 @@ def _read_table(folder: Path, name: str, described: TableFile) -> pd.DataFrame:
         table = pq.read_table(path, page_checksum_verification=True)
     except (pa.ArrowInvalid, OSError) as error:
         raise CalibrationError(f"{path}: cannot be read ({error}); copy the bundle again or measure again") from error
-    wanted = {column: pa.type_for_alias(alias) for column, alias in TABLES[name].items()}
+    stored = {column: stored_column(column, kind) for column, kind in TABLES[name].items()}
+    wanted = {on_disk: pa.type_for_alias(alias) for on_disk, alias in stored.values()}
     found = dict(zip(table.schema.names, table.schema.types, strict=True))
     if found != wanted:
         wrong = sorted(column for column in found.keys() | wanted.keys() if found.get(column) != wanted.get(column))
@@ -110,7 +142,10 @@ def _read_table(folder: Path, name: str, described: TableFile) -> pd.DataFrame:
         if alias in MAY_BE_NULL and column not in MAY_BE_NULL[alias] and table[column].null_count:
             raise CalibrationError(f"{path}: {column} has {table[column].null_count} empty cells; measure again")
     frame: pd.DataFrame = table.to_pandas()
-    return frame
+    for column, kind in TABLES[name].items():
+        if kind == "time":
+            frame[stored[column][0]] = frame[stored[column][0]].astype("float64") / MICROSECONDS_PER_S
+    return frame.rename(columns={on_disk: column for column, (on_disk, _) in stored.items()})
 
 
 def _check_runs(bundle: Bundle) -> None:
@@ -120,8 +155,18 @@ def _check_runs(bundle: Bundle) -> None:
         raise CalibrationError(f"{bundle.folder}: runs have unknown verdicts ({unknown}); measure again")
     if bundle.runs["run"].duplicated().any():
         raise CalibrationError(f"{bundle.folder}: two runs have the same number; measure again")
+    for column, known_names in (
+        ("ladder", set(bundle.meta.ladders)),
+        ("clip", {content.name for content in bundle.meta.content}),
+        ("preset", set(bundle.meta.encoders)),
+    ):
+        unknown_names = sorted(set(bundle.runs[column]) - known_names)
+        if unknown_names:
+            raise CalibrationError(
+                f"{bundle.folder}: {column} {unknown_names[0]!r} is not described in meta.json; measure again"
+            )
     known = set(bundle.runs["run"])
-    for name in ("streams", "frames", "rungs", "segments"):
+    for name in PER_RUN[1:]:
         strays = sorted(set(getattr(bundle, name)["run"]) - known)
         if strays:
             raise CalibrationError(f"{bundle.folder}: {name} has rows of run {strays[0]}, which is not in runs")
