@@ -10,6 +10,7 @@ from pipeline.ladders.choice import Choice, choose_backend
 from pipeline.load.clip import DEFAULT_SOURCE
 from pipeline.measure.holdout import holdout_plan
 from pipeline.measure.plan import AROUND_S, USUAL_STREAMS, Case, Depth, Plan, Series, Window
+from pipeline.measure.probes.session import PROBES_S
 from pipeline.serve import BUILT_IN_LADDER
 from scenarios import load_scenario
 from scenarios.errors import NotReady
@@ -118,7 +119,8 @@ def full_plan(chief: Case, *, backend: str) -> Plan:
 
 def _deep(depth: Depth, budget_s: float, series: tuple[Series, ...]) -> Plan:
     # The hash of what is held out stands on record before anything can be fitted to this bundle.
-    return Plan(depth, budget_s, series, SEGMENTS, protocol_sha256=held_out_protocol().sha256)
+    sha256 = held_out_protocol().sha256
+    return Plan(depth, budget_s, series, SEGMENTS, probes_s=PROBES_S, protocol_sha256=sha256)
 
 
 def _around(chief: Case) -> list[Case]:

@@ -4,17 +4,54 @@ from __future__ import annotations
 
 import fcntl
 import os
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import IO
 
 from pipeline.load.clip import cache_folder
 from scenarios.errors import NotReady
 
 LOCK = "measuring.lock"
 PATIENCE_S = 600.0
-ASK_S = 0.2
-"""Between two attempts to take the lock."""
+TICK_S = 0.25
+AT_ONCE_S = 0.1
+"""Waiting no longer than this is none."""
+
+
+class _Taking:
+    """A thread that waits for the lock, so that its place in the kernel's queue is kept while the user is told.
+
+    Asking again and again instead would lose every time to those who queue.
+    """
+
+    def __init__(self, file: IO[str]) -> None:
+        self._file = file
+        self._settled = threading.Lock()
+        self._given_up = False
+        self._taken = False
+        self._thread = threading.Thread(target=self._take, name="measuring lock", daemon=True)
+        self._thread.start()
+
+    def _take(self) -> None:
+        fcntl.flock(self._file, fcntl.LOCK_EX)
+        with self._settled:
+            self._taken = True
+            if self._given_up:
+                self._file.close()
+
+    def taken_within(self, seconds: float) -> bool:
+        """Return whether the lock is taken after at most so long."""
+        self._thread.join(seconds)
+        return not self._thread.is_alive()
+
+    def give_up(self) -> None:
+        """Free the lock, at once or when its turn comes."""
+        with self._settled:
+            self._given_up = True
+            if self._taken:
+                self._file.close()
 
 
 @contextmanager
@@ -32,23 +69,21 @@ def measuring_alone(
         file = path.open("a+", encoding="utf-8")
     except OSError as error:
         raise NotReady(f"{path} cannot be written ({error.strerror}); free space or set XDG_CACHE_HOME") from error
-    started_s, told = time.monotonic(), False
-    with file:
-        while True:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError:
-                holder = path.read_text(encoding="utf-8").strip() or "unknown"
-            if not told:
-                say(f"waiting for the load of another measurement, process {holder}, to end")
-                told = True
-            if time.monotonic() - started_s > patience_s:
-                raise NotReady(
-                    f"process {holder} has been measuring for {patience_s:.0f} s; wait until it is done, or stop it"
-                )
-            tick()
-            time.sleep(ASK_S)
+    started_s = time.monotonic()
+    taking = _Taking(file)
+    try:
+        if not taking.taken_within(AT_ONCE_S):
+            holder = path.read_text(encoding="utf-8").strip() or "unknown"
+            say(f"waiting for the load of another measurement, process {holder}, to end")
+            while not taking.taken_within(TICK_S):
+                tick()
+                if time.monotonic() - started_s > patience_s:
+                    raise NotReady(
+                        f"process {holder} has been measuring for {patience_s:.0f} s; wait until it is done, or stop it"
+                    )
+        waited_s = time.monotonic() - started_s
         file.truncate(0)
         print(os.getpid(), file=file, flush=True)
-        yield time.monotonic() - started_s if told else 0.0
+        yield waited_s
+    finally:
+        taking.give_up()

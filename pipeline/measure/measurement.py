@@ -18,6 +18,7 @@ from pipeline.measure.bundle_writer import Tables, require_free, write_bundle
 from pipeline.measure.encoder import encoder_facts, require_measurable
 from pipeline.measure.host import machine_facts
 from pipeline.measure.plan import Case, Plan, Series
+from pipeline.measure.probes.session import require_probes
 from pipeline.measure.session import Progress, Say, Session
 from scenarios.bundle import BUNDLE_VERSION
 from scenarios.errors import NotReady
@@ -67,6 +68,8 @@ def measure(
     session = Session(plan, backend=choice.backend.name, clips=clips, say=say, progress=progress)
     session.work_off(plan.series)
     require_standing(session, plan)
+    if plan.probes_s:
+        session.probe(plan.series[0].case)
     session.tick("writing the bundle")
     facts = facts_of([series.case for series in plan.series], clips.values(), session, plan=plan, choice=choice)
     return written(out, facts, session.tables, session)
@@ -85,6 +88,8 @@ def prepared(
     for case in {one.case for one in series}:
         require_measurable(backend, case.ladder)
         LADDER_BACKENDS[backend](preset=case.preset).check(case.ladder)
+    if plan.probes_s:
+        require_probes()
     say(plan.describe())
     say(choice.why)
     progress(0.0, "making the source clips")

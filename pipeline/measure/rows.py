@@ -144,7 +144,7 @@ def _run_row(raw: RawRun, marks: RunMarks, health: GeneratorHealth, verdict: Ver
         "steal_fraction": raw.shares.steal,
         "contention_fraction": raw.shares.contention,
         "rss_bytes": float(end["peak_rss_bytes"]),
-        "idle_rss_bytes": raw.server.get("idle_rss_bytes"),
+        "idle_rss_bytes": float(raw.server["idle_rss_bytes"]),
         "backlog_slope": slope.middle if slope else None,
         "backlog_slope_low": slope.low if slope else None,
         "backlog_slope_high": slope.high if slope else None,
@@ -238,5 +238,5 @@ def _rounded(moment_s: float | None) -> float | None:
 
 
 def _difference(start: Row, end: Row, name: str) -> float | None:
-    """Return how much a sample grew over the window; None where the server does not tell it."""
-    return end[name] - start[name] if name in start else None
+    """Return how much a sample grew over the window; None where there was no such stage."""
+    return None if start[name] is None or end[name] is None else end[name] - start[name]

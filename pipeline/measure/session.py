@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
 from pipeline.load.clip import SourceClip
@@ -15,6 +16,7 @@ from pipeline.measure.host import machine_facts
 from pipeline.measure.load_run import RawRun, run_load, wait_until
 from pipeline.measure.lock import measuring_alone
 from pipeline.measure.plan import AROUND_S, PAUSE_S, Case, Plan, Series
+from pipeline.measure.probes.session import run_probes
 from pipeline.measure.rows import Labels, Rows, rows_of, rows_of_nothing
 from pipeline.measure.search import Tried
 from pipeline.measure.verdict import Verdict
@@ -116,6 +118,27 @@ class Session:
         self._repeats[self._load(run["ladder"], run["clip"], run["preset"], run["start"], taken.streams)] += 1
         self._note(taken)
 
+    def probe(self, case: Case) -> None:
+        """Measure what loads do not show, with the ladder and the clip of a case."""
+        if self.stopped is not None:
+            return
+        try:
+            with self._alone() as waited_s:
+                self._zero_s += waited_s
+                rows = run_probes(
+                    ladder=case.ladder,
+                    clip=self._clips[case],
+                    backend=self._backend,
+                    preset=case.preset,
+                    tick=lambda: self.tick("origin, authorisation and restarts"),
+                    say=self._say,
+                )
+            self.tables.append(packed(rows))
+        except KeyboardInterrupt:
+            self.stopped = INTERRUPTED
+        except NotReady as error:
+            self.unmet.append(f"origin, authorisation and restarts ({error})")
+
     def tick(self, doing: str) -> None:
         """Tell that something is being done."""
         self._progress(self._gone_s(), doing)
@@ -131,7 +154,7 @@ class Session:
         try:
             if self.tables:
                 wait_until(time.monotonic() + PAUSE_S, lambda: self.tick(doing))
-            with measuring_alone(say=self._say, tick=lambda: self.tick("waiting for another measurement")) as waited_s:
+            with self._alone() as waited_s:
                 self._zero_s += waited_s
                 self._run(agenda, streams, doing)
         except KeyboardInterrupt:
@@ -141,6 +164,9 @@ class Session:
         except NotReady as error:
             self.stopped = str(error)
         return True
+
+    def _alone(self) -> AbstractContextManager[float]:
+        return measuring_alone(say=self._say, tick=lambda: self.tick("waiting for another measurement"))
 
     def _run(self, agenda: Agenda, streams: int, doing: str) -> None:
         case = agenda.series.case
