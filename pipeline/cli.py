@@ -118,7 +118,9 @@ def measure(
     from pipeline.ladders.probe import require_packages
 
     require_packages()
-    from pipeline.measure import depths, measurement
+    from pipeline.measure.depths import planned
+    from pipeline.measure.holdout import measure_holdout
+    from pipeline.measure.measurement import measure as measure_plan
     from pipeline.measure.progress import budget_bar
 
     depth = options.depth(quick=quick, full=full, holdout=holdout)
@@ -126,9 +128,10 @@ def measure(
         options.refuse_beside_holdout(
             {"FILE": file, "--preset": preset, "--content": content if content is not Content.CAMERA else None}
         )
-    choice, plan = depths.planned(depth, file=file, preset=preset, content=content, encoder=encoder)
+    choice, plan = planned(depth, file=file, preset=preset, content=content, encoder=encoder)
     with budget_bar(plan.expected_s) as (say, progress):
-        measured = measurement.measure(out, plan=plan, choice=choice, say=say, progress=progress)
+        take = measure_holdout if plan.depth == "holdout" else measure_plan
+        measured = take(out, plan=plan, choice=choice, say=say, progress=progress)
     print(measured.folder)
     if measured.lacking:
         print(f"lacking: {'; '.join(measured.lacking)}", file=sys.stderr)

@@ -67,15 +67,15 @@ def measure_holdout(
     clips = prepared(plan.series, plan=plan, choice=choice, say=say, progress=progress)
     parts = Parts.opened(out, plan=plan, choice=choice)
     session = Session(plan, backend=choice.backend.name, clips=clips, say=say, progress=progress, keep=parts.keep)
-    for taken in parts.taken:
+    for taken in parts.runs():
         session.restore(taken)
-    if parts.taken:
-        say(f"going on after {len(parts.taken)} runs in {parts.folder}")
+    if session.tables:
+        say(f"going on after {len(session.tables)} runs in {parts.folder}")
     searches = [series for series in plan.series if not series.loads]
-    found = session.work_off(searches, parts.taken)
+    found = session.work_off(searches)
     rounds = [*_rounds(found), *(series for series in plan.series if series.loads)]
     say("\n".join(f"  {series}" for series in rounds))
-    taken_all = session.work_off(rounds, parts.taken)
+    taken_all = session.work_off(rounds)
     require_standing(session, plan)
     missing = [str(agenda.series) for agenda in taken_all if agenda.first() or agenda.again()]
     if missing or session.stopped is not None:

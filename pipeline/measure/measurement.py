@@ -59,10 +59,6 @@ def measure(
         NotReady: a package is missing, `out` is taken, or every run was void.
         EncoderUnavailable: the encoder cannot run on this machine, or not be measured.
     """
-    if plan.depth == "holdout":
-        from pipeline.measure.holdout import measure_holdout
-
-        return measure_holdout(out, plan=plan, choice=choice, say=say, progress=progress)
     require_free(out)
     clips = prepared(plan.series, plan=plan, choice=choice, say=say, progress=progress)
     session = Session(plan, backend=choice.backend.name, clips=clips, say=say, progress=progress)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import gzip
 import json
 import shutil
-from collections import defaultdict
-from dataclasses import asdict
+import zlib
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -20,31 +20,25 @@ from scenarios.errors import CalibrationError, NotReady
 from scenarios.machine import MachineFacts
 
 ABOUT = "about.json"
-QUICKLY = 1
-"""Compression level of the files: they are rewritten after every run."""
 
 
 class Parts:
-    """The runs of one measurement on disk.
+    """The runs of one measurement on disk: for each load a file of JSON lines, one a run, each compressed for itself.
 
     Attributes:
         folder: where they are.
-        taken: all runs, in the order they were taken.
     """
 
-    def __init__(self, folder: Path, taken: list[Taken]) -> None:
+    def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.taken = taken
-        self._by_load: defaultdict[str, list[Taken]] = defaultdict(list)
-        for one in taken:
-            self._by_load[_load(one)].append(one)
+        self._files = {path: path.read_bytes() for path in sorted(folder.glob("*.json.gz"))}
 
     @classmethod
     def opened(cls, out: Path, *, plan: Plan, choice: Choice) -> Parts:
         """Return the parts of a measurement to be written to `out`; a new folder if there is none yet.
 
         Raises:
-            CalibrationError: they are of another machine, encoder or protocol, or damaged.
+            CalibrationError: they are of another machine, encoder or protocol.
             NotReady: the folder cannot be written.
         """
         folder = out.with_name(f"{out.name}.parts")
@@ -55,18 +49,25 @@ class Parts:
             if not path.exists():
                 _write_whole(path, json.dumps(about, indent=2).encode())
             _require_same(path, about)
-            taken = [_taken(entry) for path in folder.glob("*.json.gz") for entry in _read(path)]
+            return cls(folder)
         except OSError as error:
             raise NotReady(f"{folder} cannot be used ({error.strerror}); choose another --out or free space") from error
-        return cls(folder, sorted(taken, key=lambda one: one.rows["runs"][0]["run"]))
+
+    def runs(self) -> list[Taken]:
+        """Return all runs, in the order they were taken.
+
+        Raises:
+            CalibrationError: a file is damaged.
+        """
+        taken = [one for path, data in self._files.items() for one in _runs(path, data)]
+        return sorted(taken, key=lambda one: one.number)
 
     def keep(self, taken: Taken) -> None:
         """Add a run; its load's file is replaced at once, or stays as it is."""
-        self.taken.append(taken)
-        runs = self._by_load[_load(taken)]
-        runs.append(taken)
-        text = json.dumps([asdict(one) | {"tried": one.tried} for one in runs], allow_nan=False)
-        _write_whole(self.folder / f"{_load(taken)}.json.gz", gzip.compress(text.encode(), QUICKLY))
+        path = self.folder / f"{_load(taken)}.json.gz"
+        line = json.dumps({field.name: getattr(taken, field.name) for field in fields(taken)}, allow_nan=False)
+        self._files[path] = self._files.get(path, b"") + gzip.compress(f"{line}\n".encode())
+        _write_whole(path, self._files[path])
 
     def remove(self) -> None:
         """Remove the folder: all of it is in the bundle."""
@@ -105,17 +106,12 @@ def _require_same(path: Path, about: dict[str, Any]) -> None:
             )
 
 
-def _read(path: Path) -> list[dict[str, Any]]:
+def _runs(path: Path, data: bytes) -> list[Taken]:
     try:
-        entries: list[dict[str, Any]] = json.loads(gzip.decompress(path.read_bytes()))
-    except (ValueError, EOFError, gzip.BadGzipFile) as error:
+        found = [json.loads(line) for line in gzip.decompress(data).splitlines()]
+    except (ValueError, EOFError, OSError, zlib.error) as error:
         raise CalibrationError(f"{path}: damaged ({error}); remove it, its load is measured again") from error
-    return entries
-
-
-def _taken(entry: dict[str, Any]) -> Taken:
-    tried = Tried(*entry["tried"]) if entry["tried"] is not None else None
-    return Taken(entry["series"], entry["streams"], entry["rows"], tried, entry["contended"])
+    return [Taken(**one | {"tried": one["tried"] and Tried(*one["tried"])}) for one in found]
 
 
 def _write_whole(path: Path, data: bytes) -> None:

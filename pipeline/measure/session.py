@@ -50,6 +50,12 @@ class Taken:
     contended: bool
 
     @property
+    def number(self) -> int:
+        """Its number in the bundle."""
+        number: int = self.rows["runs"][0]["run"]
+        return number
+
+    @property
     def void_reason(self) -> str | None:
         """Why it is void, or None."""
         reason: str | None = self.rows["runs"][0]["void_reason"]
@@ -86,23 +92,23 @@ class Session:
         self.unmet: list[str] = []
         self._plan, self._backend, self._clips = plan, backend, clips
         self._say, self._progress, self._keep = say, progress, keep
+        self._next_run = 0
+        self._noted: list[tuple[str, int, Tried | None]] = []
         self._repeats: Counter[tuple[object, ...]] = Counter()
         self._cores = machine_facts().cores
         self._zero_s = time.monotonic()
         self._refused: dict[tuple[str, str], str | None] = {}
 
-    def work_off(self, series: Sequence[Series], before: Sequence[Taken] = ()) -> list[Agenda]:
+    def work_off(self, series: Sequence[Series]) -> list[Agenda]:
         """Run every load of every series once, then the repeats in turns; return what was found.
 
-        Args:
-            series: in their order.
-            before: runs of them that were taken earlier, noted by `restore`.
+        Runs of them that were restored are not run again.
         """
         agendas = [Agenda(one, cores=self._cores) for one in series]
         for agenda in agendas:
-            for taken in before:
-                if taken.series == agenda.series.name:
-                    agenda.took(taken.streams, taken.tried)
+            for name, streams, tried in self._noted:
+                if name == agenda.series.name:
+                    agenda.took(streams, tried)
         for agenda in agendas:
             while self._step(agenda, agenda.first()):
                 pass
@@ -173,7 +179,7 @@ class Session:
         clip = self._clips[case]
         names = (case.ladder_name, clip.content.name, case.preset)
         load = self._load(*names, case.start, streams)
-        labels = Labels(len(self.tables), *names, self._repeats[load], case.start)
+        labels = Labels(self._next_run, *names, self._repeats[load], case.start)
         refused = self._refused_options(case)
         taken = self._taken(agenda.series, streams, labels, refused, doing)
         self._repeats[load] += 1
@@ -229,6 +235,8 @@ class Session:
 
     def _note(self, taken: Taken) -> None:
         self.tables.append(packed(taken.rows))
+        self._next_run = taken.number + 1
+        self._noted.append((taken.series, taken.streams, taken.tried))
         self.contended |= taken.contended
         if taken.tried is None:
             self.void_reasons.append(taken.void_reason or "")
