@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from pipeline.measure.quick import measure
 from typer.testing import CliRunner
 
 from pipeline.load.clip import source_clip
@@ -20,7 +21,6 @@ from pipeline.measure import quick
 from pipeline.measure.child import Child
 from pipeline.measure.load_run import run_load, stream_name
 from pipeline.measure.plan import Plan
-from pipeline.measure.quick import measure
 from pipeline.measure.rows import rows_of
 from pipeline.measure.server import ServerConfig
 from scenarios.errors import EncoderUnavailable, NotReady

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import pytest
+from pipeline.measure.quick import measure
 
 import sim
 from pipeline.measure import quick
 from pipeline.measure.plan import Plan
-from pipeline.measure.quick import measure
 from scenarios import load_scenario
 from scenarios.errors import CalibrationError, EncoderUnavailable
 from scenarios.ladder import Ladder, Rung, Source
