@@ -8,7 +8,7 @@ from pipeline.measure.plan import Series
 from pipeline.measure.search import Tried, next_load, next_repeat
 
 MOST_VOID = 3
-"""Runs of one load in a row that may be void before it is given up."""
+"""Runs of one load in a row that may be void before it is given up, and with it the rest of its series."""
 
 
 class Agenda:
@@ -18,12 +18,14 @@ class Agenda:
         series: what is run.
         tried: its runs that stand, in their order.
         unmet: loads that were asked for and never stood.
+        last_was_void: of the run before.
     """
 
     def __init__(self, series: Series, *, cores: int) -> None:
         self.series = series
         self.tried: list[Tried] = []
         self.unmet: set[int] = set()
+        self.last_was_void = False
         self._cores = cores
         self._runs = 0
         self._void: Counter[int] = Counter()
@@ -31,6 +33,7 @@ class Agenda:
     def took(self, streams: int, tried: Tried | None) -> None:
         """Note a run; None for a void one."""
         self._runs += 1
+        self.last_was_void = tried is None
         if tried is None:
             self._void[streams] += 1
             self.unmet.add(streams)

@@ -109,14 +109,25 @@ class Session:
             for name, streams, tried in self._noted:
                 if name == agenda.series.name:
                     agenda.took(streams, tried)
-        for agenda in agendas:
-            while self._step(agenda, agenda.first()):
-                pass
+        while any([self._first(agenda) for agenda in agendas]):
+            pass
         # Repeats of one load lie apart, so that what disturbs the machine for a minute does not hit them all.
         while any([self._step(agenda, agenda.again()) for agenda in agendas]):
             pass
         self.unmet += [f"{a.series.case.label}, N = {n}" for a in agendas for n in sorted(a.unmet)]
         return agendas
+
+    def _first(self, agenda: Agenda) -> bool:
+        """Run the loads that were not run yet, up to a void one, and return whether there was one.
+
+        A void load has its next turn after the other series: what disturbed it may be over by then.
+        """
+        ran = False
+        while self._step(agenda, agenda.first()):
+            ran = True
+            if agenda.last_was_void:
+                break
+        return ran
 
     def restore(self, taken: Taken) -> None:
         """Note a run that was taken earlier."""

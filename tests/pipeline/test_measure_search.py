@@ -21,9 +21,7 @@ def searched(capacity: int, *, cores: int, cpu_per_stream: float, runs: int, rep
     """Return the loads that are run on a machine that holds `capacity` streams."""
     agenda = Agenda(Series(CASE, repeats=repeats, most_runs=runs), cores=cores)
     while (streams := agenda.first()) is not None or (streams := agenda.again()) is not None:
-        agenda.took(
-            streams, run_of(streams, holds=streams <= capacity, cpu_per_stream=cpu_per_stream, cores=cores)
-        )
+        agenda.took(streams, run_of(streams, holds=streams <= capacity, cpu_per_stream=cpu_per_stream, cores=cores))
     return [load.streams for load in agenda.tried]
 
 
