@@ -108,31 +108,28 @@ FIGURES = {
 
 
 def halvings(count: int) -> Iterator[tuple[tuple[int, ...], tuple[int, ...]]]:
-    """Yield the ways to part `count` repeats into two halves, each way once; an odd one goes to the second.
+    """Yield the ways to part an even number of repeats into two equal halves, each way once.
 
     Six repeats have exactly ten. Of more than `MOST_HALVINGS` ways every n-th is taken.
     """
-    positions = range(count)
-    ways = [
-        half
-        for half in itertools.combinations(positions, count // 2)
-        if count % 2 or 0 in half  # the other half of an even number is the same way, seen from the other side
-    ]
-    step = math.ceil(len(ways) / MOST_HALVINGS)
-    for half in ways[::step]:
-        yield half, tuple(position for position in positions if position not in half)
+    # The half that lacks the first repeat is the same way, seen from the other side.
+    ways = [(0, *rest) for rest in itertools.combinations(range(1, count), count // 2 - 1)]
+    for half in ways[:: math.ceil(len(ways) / MOST_HALVINGS)]:
+        yield half, tuple(position for position in range(count) if position not in half)
 
 
 def noise_floor(figure: Figure, runs: Sequence[Outcome]) -> float:
     """Return the median difference of a figure between pooled halves of a load's repeats, as an error.
 
-    NaN: there was one repeat, so it was not measured, or the load has no such figure.
+    Of an odd number of repeats the first is left out, so that halves are equal: it is the one that a search ran. NaN:
+    there was one repeat, so it was not measured, or the load has no such figure.
     """
     if len(runs) < 2 or math.isnan(figure.of(runs)):
         return math.nan
+    even = runs[len(runs) % 2 :]
     differences = []
-    for half, rest in halvings(len(runs)):
-        one, other = (figure.of_half([runs[position] for position in part]) for part in (half, rest))
+    for half, rest in halvings(len(even)):
+        one, other = (figure.of_half([even[position] for position in part]) for part in (half, rest))
         scale = (one + other) / 2 if figure.relative else 1.0
         differences.append(abs(one - other) / scale if scale else math.nan)
     return float(np.median(differences))

@@ -85,8 +85,11 @@ def null_models(case: Case, cases: Mapping[Case, Sequence[MeasuredRun]], singles
 
 
 def _measured_singles(case: Case, cases: Mapping[Case, Sequence[MeasuredRun]]) -> list[Outcome]:
-    alike = [runs for other, runs in cases.items() if other.content == case.content]
-    return [run.seen for runs in alike for run in runs if run.load == 1]
+    """Return the runs of one stream of a case's content: of its own sample, else of the other."""
+    alike = {other: runs for other, runs in cases.items() if other.content == case.content}
+    alone = [(other.in_sample, run.seen) for other, runs in alike.items() for run in runs if run.load == 1]
+    own = [seen for in_sample, seen in alone if in_sample == case.in_sample]
+    return own or [seen for _, seen in alone]
 
 
 def _jobs(measurements: Measurements, profile: Profile, *, seed: int) -> Jobs:

@@ -117,7 +117,7 @@ class ReplayResult:
         for in_sample, title in SAMPLES:
             of_sample = self.summary(in_sample=in_sample)
             if len(of_sample):
-                yield f"{title}, all loads up to 0.8 of N_max", readable_summary(of_sample), 1
+                yield f"{title}, all loads up to 0.8 of N_max", readable_summary(of_sample, judged=not in_sample), 1
         best = self.rivals(in_sample=False)
         if len(best):
             yield "Held out, 0.5 to 0.8 of N_max: who predicts best", readable_rivals(best), 1

@@ -9,9 +9,11 @@ import pandas as pd
 from scenarios.bundle import BundleMeta
 from scenarios.profile import Profile
 from sim.calibration.cases import Case, MeasuredRun, Measurements
+from sim.calibration.comparison import BANDS
 from sim.calibration.evidence import hardware
 from sim.calibration.prediction import bands_rest_on
 
+WITHIN = [name for _, name in BANDS]
 CANNOT_KNOW = (
     "what an unseen clip shows: the cost of its frames is taken from the contents that were fitted",
     "how the cost of single frames hangs together: each is drawn by itself, a burst of dear ones is not",
@@ -39,6 +41,8 @@ def notes(measurements: Measurements, profile: Profile, metrics: pd.DataFrame) -
         yield f"in-sample: the profile was fitted to {', '.join(seen)}; those errors say how well it fits, no more"
     if metrics["noise_floor"][metrics["metric"] != "n_max"].isna().all():
         yield "noise floor: not measured: one repeat of every load"
+    elif ((metrics["repeats"] == 1) & metrics["band"].isin(WITHIN)).any():
+        yield "medians and verdicts are of loads that were repeated; single runs, as of a search, have no noise floor"
     if not (metrics["metric"] == "n_max").any():
         yield "N_max was not measured: no load held below one that did not"
     known = bands_rest_on(cases)

@@ -51,8 +51,8 @@ def readable_segments(errors: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=[*_titles(told), "N", "of N_max", "segments", "MAPE", "bias", "correlation"])
 
 
-def readable_summary(summary: pd.DataFrame) -> pd.DataFrame:
-    """Return the errors over all loads as a reader wants them, all text."""
+def readable_summary(summary: pd.DataFrame, *, judged: bool) -> pd.DataFrame:
+    """Return the errors over all loads as a reader wants them, all text; with targets and verdicts if `judged`."""
     rows = [
         (
             row["metric"],
@@ -64,7 +64,8 @@ def readable_summary(summary: pd.DataFrame) -> pd.DataFrame:
         for row in summary.to_dict("records")
     ]
     titles = ["figure", "loads", "median error", "worst", "noise floor", "target", "verdict"]
-    return pd.DataFrame(rows, columns=[*titles, *NULL_TITLES])
+    table = pd.DataFrame(rows, columns=[*titles, *NULL_TITLES])
+    return table if judged else table.drop(columns=["target", "verdict"])
 
 
 def readable_rivals(rivals: pd.DataFrame) -> pd.DataFrame:

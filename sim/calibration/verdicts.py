@@ -57,14 +57,24 @@ def null_errors(rows: pd.DataFrame) -> pd.DataFrame:
     return answers.sub(rows["measured"], axis=0).div(rows["measured"], axis=0).abs()
 
 
+def judged_loads(metrics: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows of the loads up to 0.8 of N_max that are judged.
+
+    Where some were repeated, only those: the single runs of a search have no noise floor to stand beside.
+    """
+    within = metrics[metrics["band"].isin([name for _, name in BANDS])]
+    repeated = within[within["repeats"] > 1]
+    return within if repeated.empty else repeated
+
+
 def summary(metrics: pd.DataFrame) -> pd.DataFrame:
-    """Return one row for each figure that is a fraction, over all loads up to 0.8 of N_max, and one of N_max.
+    """Return one row for each figure that is a fraction, over the judged loads, and one of N_max.
 
     Columns: metric; cases, loads behind it (of N_max, searches); error, the median of the absolute errors, and
     worst, the largest; noise_floor, the median; target; verdict, of the median error; the null models' median errors
     over the loads of more than one stream, NaN where one is silent at any of them.
     """
-    within = metrics[metrics["band"].isin([name for _, name in BANDS])]
+    within = judged_loads(metrics)
     rows = []
     for name, figure in FIGURES.items():
         of_figure = within[(within["metric"] == name) & within["error"].notna()]
@@ -90,13 +100,14 @@ def n_max_verdicts(rows: pd.DataFrame) -> list[str]:
 
 
 def rivals(metrics: pd.DataFrame) -> pd.DataFrame:
-    """Return who predicts best between 0.5 and 0.8 of N_max: one row for each figure that is a fraction.
+    """Return who predicts best at the judged loads between 0.5 and 0.8 of N_max: a row for each relative figure.
 
     Columns: metric; loads; model and each null model, their median absolute errors, NaN for one that is silent at any
     of the loads; beaten, whether the model's is below all of theirs; adopted, the best: the model unless a null
     model is better.
     """
-    band = metrics[(metrics["band"] == BANDS[-1][1]) & metrics["error"].notna()]
+    judged = judged_loads(metrics)
+    band = judged[(judged["band"] == BANDS[-1][1]) & judged["error"].notna()]
     rows = list(_rival_rows(band))
     return pd.DataFrame(rows, columns=["metric", "loads", MODEL, *NULL_MODELS, "beaten", "adopted"])
 
