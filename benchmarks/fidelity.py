@@ -3,8 +3,8 @@
 `python -m benchmarks.fidelity [--profile NAME] [--json] [--measure [DIR]]`. Fits the committed bundles of a shipped
 profile again, replays them and the committed held-out bundle with what came out, and prints errors, targets and
 verdicts. `--measure` measures both anew on this machine, at most two hours; with DIR the bundles are kept, and a run
-that was cut short goes on from there. All errors are fractions of the measured value: medians over the held-out loads up to
-0.8 of N_max.
+that was cut short goes on from there. All errors are fractions of the measured value: medians over the held-out loads
+up to 0.8 of N_max.
 """
 
 from __future__ import annotations

@@ -93,7 +93,7 @@ def _measured_singles(case: Case, cases: Mapping[Case, Sequence[MeasuredRun]]) -
 
 
 def _jobs(measurements: Measurements, profile: Profile, *, seed: int) -> Jobs:
-    """Return what is to be done; the searches first, as they take longest."""
+    """Return what is to be done."""
     cases, values = measurements.by_case(), profile.middle()
     known = bands_rest_on(cases)
     searches: Jobs = {}
@@ -110,7 +110,7 @@ def _jobs(measurements: Measurements, profile: Profile, *, seed: int) -> Jobs:
             others["single", case] = functools.partial(predicted, single, profile, values=values, seed=seed)
     for key, run in measurements.runs.items():
         others[key] = functools.partial(predicted, run.arrivals, profile, values=values, seed=seed + run.repeat)
-    return searches | others
+    return others | searches
 
 
 def _results(jobs: Jobs, pool: Executor | None, progress: Progress | None) -> dict[Key, Outcome | int]:

@@ -23,6 +23,7 @@ from sim.calibration.arrivals import Arrivals, StreamArrivals, replicated
 from sim.calibration.node import run_node
 from sim.calibration.outcome import predicted
 from sim.calibration.service import service_times
+from sim.calibration.tables import read_bundle
 
 FPS = 10.0
 SOURCE = Source(width=640, height=360, fps=FPS, bitrate_bps=1e6)
@@ -31,7 +32,7 @@ MIDDLE = Rung(name="288p10", width=512, height=288, fps=FPS, bitrate_bps=6e5)
 SMALL = Rung(name="180p10", width=320, height=180, fps=FPS, bitrate_bps=3e5)
 CHIEF = Ladder(rungs=(BIG, SMALL))
 SINGLE = Ladder(rungs=(MIDDLE,))
-LADDERS = {"chief": CHIEF, "single": SINGLE}
+LADDERS = {"chief": CHIEF, "single": SINGLE, "same": SINGLE}
 PROTOCOL = "a" * 64
 SEGMENT_FRAMES = 20
 WARM_UP = 2
@@ -106,6 +107,7 @@ def write_runs(
     segments: int = 6,
     day_cv: float = 0.01,
     seed: int = 1,
+    voids: Sequence[int] = (),
 ) -> Path:
     """Write a bundle whose runs come out of the node model; each has its own speed of the machine.
 
@@ -117,6 +119,7 @@ def write_runs(
         segments: of each stream, warm-up excluded.
         day_cv: coefficient of variation of the machine's speed between runs.
         seed: of everything random.
+        voids: numbers of runs that are void.
     """
     rng = np.random.default_rng(seed)
     rows: dict[str, list[dict[str, object]]] = {name: [] for name in TABLES}
@@ -126,6 +129,9 @@ def write_runs(
             for repeat in range(repeats):
                 _add_run(rows, entry, number, load, repeat, segments=segments, speed=rng.normal(1, day_cv), rng=rng)
                 number += 1
+    for run in rows["runs"]:
+        if run["run"] in voids:
+            run |= {"verdict": "void", "void_reason": "the generator was late"}
     facts = _facts(series, identity=identity, held_out=held_out)
     return write_bundle(folder, facts=facts, rows=rows)
 
@@ -147,6 +153,31 @@ def _facts(series: Sequence[Series], *, identity: str, held_out: bool) -> dict[s
         "contended": False,
         "protocol_sha256": PROTOCOL if held_out else None,
     }
+
+
+ARRIVALS = {
+    "runs": {"run", "ladder", "clip", "preset", "concurrent_streams", "repeat", "start", "verdict", "void_reason"},
+    "streams": {"run", "stream"},
+    "frames": {"run", "stream", "frame", "pts_s", "is_keyframe", "arrival_s"},
+    "rungs": {"run", "stream", "rung", "frame"},
+    "segments": {"run", "stream", "rung", "segment"},
+}
+"""What stays where it is when outcomes are scrambled: keys, arrivals and configuration, and the verdicts by which the
+rows of a table are chosen."""
+
+
+def scrambled(folder: Path, out: Path, *, seed: int) -> Path:
+    """Write a bundle in which every column of measured outcomes is permuted, table by table."""
+    rng = np.random.default_rng(seed)
+    bundle = read_bundle(folder)
+    rows = {}
+    for name in TABLES:
+        frame = getattr(bundle, name)
+        for column in frame.columns.difference(list(ARRIVALS.get(name, ()))):
+            frame = frame.assign(**{column: frame[column].to_numpy()[rng.permutation(len(frame))]})
+        rows[name] = frame.astype(object).where(frame.notna(), None).to_dict("records")
+    facts = {key: value for key, value in bundle.meta if key != "tables"}
+    return write_bundle(out, facts=facts, rows=rows)
 
 
 def arrivals_of_load(ladder: Ladder, streams: int, *, segments: int, stagger_s: float = STAGGER_S) -> Arrivals:
