@@ -125,22 +125,40 @@ def fit(
 
 @calibration.command()
 def replay(
-    bundle: Annotated[Path, typer.Argument(metavar="BUNDLE", help="a measurement bundle")],
+    bundles: Annotated[list[Path], typer.Argument(metavar="BUNDLE...", help="measurement bundles of one machine")],
     profile: Annotated[str, typer.Option("--profile", metavar="P", help="a profile by name or file")],
     seed: Seed = 1,
+    workers: Annotated[
+        int | None, typer.Option(min=1, max=256, help="processes, one per core if not given; no digit depends on it")
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="write the profile with the errors on held-out loads in it")
+    ] = None,
     json: Json = False,
+    quiet: Quiet = False,
 ) -> None:
-    """Simulate the measured load from its arrivals alone; predicted against measured, beside null models."""
-    from scenarios.profile import load_profile
-    from sim.calibration.replay import replay as replay_bundle
+    """Simulate measured loads from their arrivals alone; predicted against measured, beside null models."""
+    from os import cpu_count
 
-    result = replay_bundle(bundle, load_profile(profile), seed=seed)
+    from scenarios.profile import load_profile
+    from sim.calibration.replay import replay as replay_bundles
+
+    chosen = load_profile(profile)
+    with _ProgressBar("predictions", quiet) as progress:
+        result = replay_bundles(bundles, chosen, seed=seed, workers=workers or cpu_count() or 1, progress=progress)
+    if out:
+        from sim.calibration.held_out import with_held_out
+        from sim.calibration.profile_file import write_profile
+
+        write_profile(with_held_out(chosen, result), out)
     if json:
         from sim.results import to_json
 
         print(to_json(result.document()), end="")
         return
     print(result)
+    if out:
+        print(f"\n{out}")
 
 
 def _scenario_and_profile(file: Path, profile: str | None) -> tuple[Scenario, Profile, bool]:

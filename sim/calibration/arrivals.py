@@ -133,7 +133,8 @@ def arrivals_of(bundle: Bundle, run: int) -> Arrivals:
         raise CalibrationError(f"{bundle.folder}: no frame of run {run} arrived; there is nothing to replay")
     numbers = sorted(frames["stream"].unique().tolist())
     streams = tuple(_stream(number, frames[frames["stream"] == number]) for number in numbers)
-    return Arrivals(streams, bundle.source, bundle.ladder, bundle.meta.machine.cores, bundle.meta.warm_up_segments)
+    source, ladder = bundle.content_of(run).source, bundle.ladder_of(run)
+    return Arrivals(streams, source, ladder, bundle.meta.machine.cores, bundle.meta.warm_up_segments)
 
 
 def _stream(number: int, frames: pd.DataFrame) -> StreamArrivals:
