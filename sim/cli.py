@@ -25,6 +25,9 @@ ProfileOption = Annotated[
 ]
 Json = Annotated[bool, typer.Option("--json", help="print one JSON object and nothing else")]
 Quiet = Annotated[bool, typer.Option("-q", "--quiet", help="no progress")]
+Extrapolate = Annotated[
+    bool, typer.Option("--extrapolate", help="go on beyond what the profile was measured for; the output says so")
+]
 Seed = Annotated[int, typer.Option(min=0, help="the only seed")]
 
 
@@ -65,6 +68,7 @@ def run(
     ] = None,
     workers: Annotated[int, typer.Option(min=1, max=256, help="processes; no digit depends on it")] = 1,
     out: Annotated[Path | None, typer.Option(metavar="DIR", help="write a result folder")] = None,
+    extrapolate: Extrapolate = False,
     json: Json = False,
     quiet: Quiet = False,
 ) -> None:
@@ -75,7 +79,15 @@ def run(
     from sim.replication import run as simulate
 
     with _ProgressBar("replications", quiet) as progress:
-        result = simulate(scenario, chosen, seed=seed, replications=replications, workers=workers, progress=progress)
+        result = simulate(
+            scenario,
+            chosen,
+            seed=seed,
+            replications=replications,
+            workers=workers,
+            progress=progress,
+            extrapolate=extrapolate,
+        )
     if out:
         result.write(out)
     if json:
@@ -111,12 +123,13 @@ def fit(
     bundles: Annotated[list[Path], typer.Argument(metavar="BUNDLE...", help="measurement bundles of one machine")],
     out: Annotated[Path, typer.Option(metavar="FILE", help="the profile to write")],
     name: Annotated[str | None, typer.Option(help="name of the profile, instead of the file's")] = None,
+    preset: Annotated[str | None, typer.Option(help="whose encoding to fit, instead of the first run's")] = None,
 ) -> None:
     """Fit a calibration profile to measurement bundles."""
     from sim.calibration.fit import fit as fit_profile
     from sim.calibration.fit import write_profile
 
-    fitted = fit_profile(bundles, name=name or out.stem)
+    fitted = fit_profile(bundles, name=name or out.stem, preset=preset)
     write_profile(fitted, out)
     rows = ((c.key, f"{c.middle:.4g}", f"{c.low:.4g} … {c.high:.4g}", c.unit) for c in fitted.coefficients)
     _print_table(rows, ("coefficient", "", "95 % interval", ""))
@@ -128,13 +141,14 @@ def replay(
     bundle: Annotated[Path, typer.Argument(metavar="BUNDLE", help="a measurement bundle")],
     profile: Annotated[str, typer.Option("--profile", metavar="P", help="a profile by name or file")],
     seed: Seed = 1,
+    extrapolate: Extrapolate = False,
     json: Json = False,
 ) -> None:
     """Simulate the measured load from its arrivals alone; predicted against measured, beside null models."""
     from scenarios.profile import load_profile
     from sim.calibration.replay import replay as replay_bundle
 
-    result = replay_bundle(bundle, load_profile(profile), seed=seed)
+    result = replay_bundle(bundle, load_profile(profile), seed=seed, extrapolate=extrapolate)
     if json:
         from sim.results import to_json
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from scenarios.ladder import Ladder, Source
 from sim.calibration.outcome import FIGURES, Outcome
-from sim.capacity import stream_cpu_s
+from sim.stream_cost import load_growth, stream_cpu_s, utilisation
 from sim.theory import deterministic_wait_s
 
 NULL_MODELS = ("as_at_one", "mdc", "division")
@@ -34,7 +34,9 @@ class NullModels:
     @property
     def cpu_s_per_stream_s(self) -> float:
         """CPU of a single stream, from the profile."""
-        return stream_cpu_s(self.values, self.source, self.ladder)
+        cpu_s = stream_cpu_s(self.values, self.source, self.ladder)
+        load = utilisation(self.values, cpu_s, cores=self.cores)
+        return cpu_s * load_growth(self.values, load) + self.values["base_cpu_s_per_s"]
 
     @property
     def capacity_streams(self) -> int:

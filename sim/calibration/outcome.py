@@ -10,7 +10,6 @@ import numpy as np
 import pandas as pd
 
 from scenarios.backlog import Slope, backlog_slope, grows, lag_by_segment
-from scenarios.profile import Profile
 from sim.calibration.arrivals import Arrivals, Floats
 from sim.calibration.node import run_node
 from sim.calibration.service import StreamService, service_times
@@ -62,19 +61,18 @@ def measured(bundle: Bundle, run: int) -> Outcome:
     )
 
 
-def predicted(arrivals: Arrivals, profile: Profile, *, values: Mapping[str, float], seed: int) -> Outcome:
+def predicted(arrivals: Arrivals, *, values: Mapping[str, float], seed: int) -> Outcome:
     """Return what the node model makes of arrivals and configuration, with service times from a profile.
 
     Args:
         arrivals: the load; all that is known of it.
-        profile: for the range and ladder it was measured at.
         values: coefficient key → value, its middle or one of its draws.
         seed: of the service times.
 
     Raises:
-        CalibrationError: the profile lacks the source or a rung, or the load is too short for a verdict.
+        CalibrationError: the profile lacks a coefficient, or the load is too short for a verdict.
     """
-    services = service_times(arrivals, profile, values=values, seed=seed)
+    services = service_times(arrivals, values=values, seed=seed)
     records = run_node(arrivals, services)
     start_s, end_s = arrivals.window_start_s, arrivals.window_end_s
     frames = records.frames[records.frames["arrival_s"].between(start_s, end_s)]

@@ -25,6 +25,7 @@ from sim.calibration.evidence import hardware
 from sim.calibration.null_models import NullModels
 from sim.calibration.outcome import measured, predicted
 from sim.calibration.tables import Bundle, read_bundle, valid_runs
+from sim.coverage import extrapolation, require_coverage
 
 
 @dataclass(frozen=True)
@@ -78,7 +79,7 @@ class ReplayResult:
         return f"{self.table().to_html(index=False)}<ul>{notes}</ul>"
 
 
-def replay(folder: Path, profile: Profile, *, seed: int = 1) -> ReplayResult:
+def replay(folder: Path, profile: Profile, *, seed: int = 1, extrapolate: bool = False) -> ReplayResult:
     """Return what the profile predicts for the loads of a bundle, beside what was measured.
 
     Only arrivals and configuration are read for a prediction (`Arrivals`), and every service time comes
@@ -88,12 +89,13 @@ def replay(folder: Path, profile: Profile, *, seed: int = 1) -> ReplayResult:
         CalibrationError: the bundle cannot be read or is all void, or the profile lacks its source or a rung.
     """
     bundle = read_bundle(folder)
+    require_coverage(profile, bundle.source, bundle.ladder, extrapolate=extrapolate)
     runs = valid_runs(bundle).sort_values(["concurrent_streams", "repeat", "run"]).set_index("run")
     repeat = dict(zip(runs.index.tolist(), runs["repeat"].tolist(), strict=True))
     values = profile.middle()
     arrivals = {run: arrivals_of(bundle, run) for run in repeat}
     seen = {run: measured(bundle, run) for run in arrivals}
-    foreseen = {run: predicted(load, profile, values=values, seed=seed + repeat[run]) for run, load in arrivals.items()}
+    foreseen = {run: predicted(load, values=values, seed=seed + repeat[run]) for run, load in arrivals.items()}
     loads = {run: len(load.streams) for run, load in arrivals.items()}
     single = [seen[run] for run, streams in loads.items() if streams == 1]
     nulls = NullModels(values, bundle.source, bundle.ladder, bundle.meta.machine.cores, single)
@@ -103,12 +105,12 @@ def replay(folder: Path, profile: Profile, *, seed: int = 1) -> ReplayResult:
         of_load = [run for run, streams in loads.items() if streams == load]
         rows += load_rows(
             load,
-            band=band_of(load, n_max or profile.measured.capacity_streams),
+            band=band_of(load, n_max or nulls.capacity_streams),
             seen=[seen[run] for run in of_load],
             foreseen=[foreseen[run] for run in of_load],
             nulls=nulls,
         )
-    holds = _load_holds(list(arrivals.values()), profile, values=values, seed=seed)
+    holds = _load_holds(list(arrivals.values()), values=values, seed=seed)
     rows.append(n_max_row(n_max, predicted_n_max(holds, naive=nulls.capacity_streams), nulls=nulls))
     in_sample = bundle.meta.identity in profile.measured.bundles
     metrics = pd.DataFrame(rows).assign(in_sample=in_sample).reindex(columns=TIDY).astype({"load": "Int64"})
@@ -146,20 +148,20 @@ def predicted_n_max(holds: Callable[[int], bool], *, naive: int) -> int:
 
 
 def _load_holds(
-    arrivals: list[Arrivals], profile: Profile, *, values: Mapping[str, float], seed: int
+    arrivals: list[Arrivals], *, values: Mapping[str, float], seed: int
 ) -> Callable[[int], bool]:
     """Return whether the model holds a load made of copies of the smallest run's first stream."""
     pattern, stagger = min(arrivals, key=lambda load: len(load.streams)), stagger_s(arrivals)
 
     def holds(streams: int) -> bool:
         load = replicated(pattern, streams, stagger_s=stagger)
-        return predicted(load, profile, values=values, seed=seed).holds
+        return predicted(load, values=values, seed=seed).holds
 
     return holds
 
 
 def _notes(bundle: Bundle, profile: Profile, metrics: pd.DataFrame, *, in_sample: bool) -> list[str]:
-    notes = []
+    notes = list(extrapolation(profile, bundle.source, bundle.ladder))
     if in_sample:
         notes.append("in-sample: the profile was fitted to this bundle, so these errors say how well it fits, no more")
     if metrics["noise_floor"].isna().all():
