@@ -159,6 +159,11 @@ class Content(SpecModel):
     gop_s: float
     sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
+    @property
+    def shows(self) -> str:
+        """What the clip shows, as its name begins: `camera` of `camera-1280x720p30-3500k-1`."""
+        return self.name.partition("-")[0]
+
 
 class BundleMeta(SpecModel):
     """`meta.json`: everything that is not a raw sample."""

@@ -14,70 +14,73 @@ class CoefficientKind(NamedTuple):
 
     Attributes:
         unit: as printed.
-        per: "machine", "picture" (one value for each source picture) or "rung".
+        per: "machine", or what there is one value for: each "content", "transport", "picture" or "rung".
         meaning: one line.
         producer: module that measures or fits it.
         consumer: module of `sim` that uses it.
     """
 
     unit: str
-    per: Literal["machine", "picture", "rung"]
+    per: Literal["machine", "content", "transport", "picture", "rung"]
     meaning: str
     producer: str
     consumer: str
 
 
 FIT = "sim.calibration.fit"
+COST = "sim.stream_cost"
 CAPACITY = "sim.capacity"
 REPLAY = "sim.calibration.replay"
 
+
+def _law(unit: str, meaning: str, consumer: str = COST) -> CoefficientKind:
+    """Return one number of a machine that `fit` finds."""
+    return CoefficientKind(unit, "machine", meaning, FIT, consumer)
+
+
 COEFFICIENTS = {
-    "ingest_cpu_s_per_stream_s": CoefficientKind(
-        "core-s/stream-s",
-        "machine",
-        "RTMP connection, chunk parsing and hand-over of one stream",
-        FIT,
-        CAPACITY,
+    "base_cpu_s_per_s": _law("core-s/s", "CPU of the process each second, however many streams it has", CAPACITY),
+    "ingest_cpu_s_per_frame": _law("core-s", "receiving one frame: chunk parsing and hand-over"),
+    "ingest_cpu_s_per_byte": _law("core-s/B", "receiving one byte more"),
+    "decode_cpu_s_per_frame": _law("core-s", "decoding one frame, whatever its size"),
+    "decode_cpu_s_per_pixel": _law("core-s/px", "decoding, for each pixel of the source"),
+    "decode_cpu_s_per_byte": _law("core-s/B", "decoding, for each byte of the frame"),
+    "scale_cpu_s_per_frame": _law("core-s", "handing one frame to the scaler; all there is at the source's own size"),
+    "scale_cpu_s_per_source_pixel": _law("core-s/px", "scaling, for each pixel of the source"),
+    "scale_cpu_s_per_rung_pixel": _law("core-s/px", "scaling, for each pixel of the rung"),
+    "encode_cpu_s_per_frame": _law("core-s", "encoding one frame, whatever its size"),
+    "encode_cpu_s_per_pixel": _law("core-s/px", "encoding, for each pixel of the rung"),
+    "mux_cpu_s_per_frame": _law("core-s", "muxing one frame of a rung into segments, whatever its size"),
+    "mux_cpu_s_per_byte": _law("core-s/B", "muxing, for each byte of the frame"),
+    "other_cpu_s_per_job": _law("core-s", "CPU beside the stages, for each decoding, encoding and muxing of a frame"),
+    "audio_cpu_s_per_stream_s": _law("core-s/stream-s", "passing the audio of one stream on"),
+    "decode_content_factor": CoefficientKind(
+        "1", "content", "decoding of this content ÷ that of the reference content", FIT, COST
     ),
-    "decode_cpu_s_per_frame": CoefficientKind("core-s", "picture", "decoding one source frame", FIT, CAPACITY),
-    "scale_cpu_s_per_frame": CoefficientKind("core-s", "rung", "scaling one source frame to a rung", FIT, CAPACITY),
-    "encode_cpu_s_per_frame": CoefficientKind("core-s", "rung", "encoding one frame of a rung", FIT, CAPACITY),
-    "mux_cpu_s_per_frame": CoefficientKind("core-s", "rung", "muxing one frame of a rung into segments", FIT, CAPACITY),
-    "other_cpu_s_per_stream_s": CoefficientKind(
-        "core-s/stream-s", "machine", "CPU of the process that no stage accounts for", FIT, CAPACITY
+    "encode_content_factor": CoefficientKind(
+        "1", "content", "encoding of this content ÷ that of the reference content", FIT, COST
     ),
-    "cpu_growth_at_capacity": CoefficientKind(
-        "1",
-        "machine",
-        "rise of the CPU per stream from one stream to the largest number that holds",
-        FIT,
-        CAPACITY,
+    "cpu_growth_with_load": _law("1", "rise of every CPU time from an idle machine to one with all cores in use"),
+    "usable_core_fraction": _law(
+        "1", "share of all cores in use at the largest number of streams that holds", CAPACITY
     ),
-    "usable_core_fraction": CoefficientKind(
-        "1", "machine", "share of all cores in use at the largest number of streams that holds", FIT, CAPACITY
-    ),
-    "rss_bytes_per_stream": CoefficientKind("B", "machine", "resident memory one more stream takes", FIT, CAPACITY),
-    "startup_s": CoefficientKind(
-        "s",
-        "machine",
-        "from an accepted publish until every rung lists its first segment",
-        FIT,
-        "sim.metrics",
-    ),
-    "segment_publish_s": CoefficientKind(
-        "s", "machine", "mean segment publish latency of a single stream", FIT, REPLAY
-    ),
-    "decode_cpu_cv": CoefficientKind("1", "picture", "coefficient of variation of a frame's decoding", FIT, REPLAY),
-    "encode_cpu_cv": CoefficientKind(
-        "1",
-        "rung",
-        "coefficient of variation of a frame's scaling and encoding, keyframes apart",
-        FIT,
-        REPLAY,
-    ),
-    "decode_keyframe_factor": CoefficientKind("1", "picture", "decoding a keyframe ÷ a mean frame", FIT, REPLAY),
-    "encode_keyframe_factor": CoefficientKind("1", "rung", "encoding a keyframe ÷ a mean frame", FIT, REPLAY),
+    "rss_bytes_of_process": _law("B", "resident memory of the process without a stream", CAPACITY),
+    "rss_bytes_per_stream": _law("B", "resident memory of one more stream, whatever its size"),
+    "rss_bytes_per_pixel": _law("B/px", "resident memory for each pixel of a stream's source and encoded rungs"),
+    "startup_overhead_s": _law("s", "start-up beyond the first segment's length"),
+    "segment_publish_s": _law("s", "mean segment publish latency of a single stream of the chief ladder", REPLAY),
+    "decode_cpu_cv": _law("1", "coefficient of variation of a frame's decoding, keyframes apart", REPLAY),
+    "encode_cpu_cv": _law("1", "coefficient of variation of a frame's scaling and encoding, keyframes apart", REPLAY),
+    "decode_keyframe_factor": _law("1", "decoding a keyframe ÷ a mean frame", REPLAY),
+    "encode_keyframe_factor": _law("1", "scaling and encoding a keyframe ÷ a mean frame", REPLAY),
+    "mux_keyframe_factor": _law("1", "muxing the frame that opens a segment ÷ a mean frame", REPLAY),
+    "generator_cpu_s_per_frame": _law("core-s", "sending one frame, by the load generator on the same cores", REPLAY),
+    "waker_core_share": _law("1", "share of threads' wake-ups that stay on the waker's core", REPLAY),
+    "idle_pull_delay_s": _law("s", "mean time until an idle core takes a thread that waits at another", REPLAY),
+    "wake_up_s": _law("s", "until an idle core runs a thread that woke up on it", REPLAY),
 }
+UNLESS_MEASURED = {"audio_cpu_s_per_stream_s"}
+"""Coefficients that a profile may lack, as not every measurement has what they come from. What needs one refuses."""
 
 
 class Provenance(SpecModel):
@@ -94,7 +97,7 @@ class Coefficient(SpecModel):
 
     name: Text
     of: Text = ""
-    """The picture or rung it is about, as `1280x720@30` or `copied 1280x720@30`; empty for the machine."""
+    """What it is about if not the machine: a content such as `screen`, a transport (`plain`, `tls`), a picture."""
     unit: Text
     middle: Annotated[float, Field(ge=0, le=1e15)]
     low: Annotated[float, Field(ge=0, le=1e15)]

@@ -19,22 +19,85 @@ from scenarios.reading.phrases import did_you_mean
 PROFILES = Path(__file__).parent / "profiles"
 
 
+class MeasuredLadder(SpecModel):
+    """One ladder that was run, and how many streams of it were."""
+
+    name: Text
+    source: Source
+    ladder: Ladder
+    content: Text
+    """What the clip showed: `camera`."""
+    preset: Text
+    start: Literal["staggered", "aligned"]
+    concurrent_streams: Annotated[tuple[PositiveCount, ...], Field(min_length=1)]
+    """Every load that was run, ascending."""
+    capacity_streams: PositiveCount | None
+    """The largest of them whose backlog did not grow; None if no larger one was seen to fail."""
+    overloaded_streams: PositiveCount | None
+    """The next one above it, whose backlog grew."""
+
+
+class Range(SpecModel):
+    """Smallest and largest of what was measured."""
+
+    low: float
+    high: float
+
+    def holds(self, value: float, *, slack: float = 0.0) -> bool:
+        """Return whether a value lies within, or beyond an end by no more than that part of it."""
+        return self.low * (1.0 - slack) <= value <= self.high * (1.0 + slack)
+
+
 class Measured(SpecModel):
     """The range within which the profile was measured, and holds."""
 
     bundles: Annotated[tuple[Text, ...], Field(min_length=1)]
     """Identity of each measurement bundle."""
     date: IsoDate
-    source: Source
-    ladder: Ladder
-    concurrent_streams: Annotated[tuple[PositiveCount, ...], Field(min_length=2)]
-    """Every load that was run, ascending."""
-    capacity_streams: PositiveCount
-    """The largest of them whose backlog did not grow."""
+    ladders: Annotated[tuple[MeasuredLadder, ...], Field(min_length=1)]
+    """The chief first: its content is the reference."""
+    utilisation: Range
+    """Share of all cores in use, over all runs."""
     segments: PositiveCount
     """Segments behind the figures, warm-up excluded."""
     contended: bool
     """Other load disturbed a run; the intervals are wider for it."""
+
+    @property
+    def chief(self) -> MeasuredLadder:
+        """The first ladder."""
+        return self.ladders[0]
+
+    @property
+    def source_pixels(self) -> Range:
+        """Pixels of a source frame."""
+        return _range([float(one.source.pixels) for one in self.ladders])
+
+    @property
+    def rung_pixels(self) -> Range | None:
+        """Pixels of an encoded frame; None if all rungs were copied."""
+        pixels = [float(rung.pixels) for one in self.ladders for rung in one.ladder.encoded]
+        return _range(pixels) if pixels else None
+
+    @property
+    def fps(self) -> Range:
+        """Frame rates of sources and rungs."""
+        rungs = [rung.fps for one in self.ladders for rung in one.ladder.rungs]
+        return _range([*rungs, *(one.source.fps for one in self.ladders)])
+
+    @property
+    def source_bps(self) -> Range:
+        """Bitrates of sources."""
+        return _range([one.source.bitrate_bps for one in self.ladders])
+
+    @property
+    def contents(self) -> tuple[str, ...]:
+        """What the clips showed, the reference first."""
+        return tuple(dict.fromkeys(one.content for one in self.ladders))
+
+
+def _range(values: list[float]) -> Range:
+    return Range(low=min(values), high=max(values))
 
 
 class Draws(SpecModel):
@@ -47,7 +110,7 @@ class Draws(SpecModel):
 class Profile(SpecModel):
     """The coefficients of one machine and one encoder."""
 
-    headroom_profile: Literal[1]
+    headroom_profile: Literal[2]
     """Version of this file's schema."""
     name: Name
     machine: MachineFacts
@@ -73,7 +136,7 @@ class Profile(SpecModel):
         """Return one coefficient.
 
         Raises:
-            CalibrationError: the profile has none of that name for that picture or rung.
+            CalibrationError: the profile has none of that name for that.
         """
         key = f"{name} {of}".strip()
         for coefficient in self.coefficients:
@@ -83,7 +146,7 @@ class Profile(SpecModel):
         raise CalibrationError(
             f"profile {self.name}: no {name}{f' for {of}' if of else ''}"
             + (f"; it was measured for {', '.join(known)}" if known else "")
-            + "; measure a ladder with that rung (`headroom measure`), or choose another profile"
+            + "; measure what it comes from (docs/coefficients.md) and fit again, or choose another profile"
         )
 
     def row(self, index: int) -> dict[str, float]:

@@ -16,10 +16,10 @@ import numpy as np
 
 from scenarios.catalogue import Catalogue, InstanceType
 from scenarios.errors import CalibrationError
-from scenarios.ladder import Ladder, Source
 from scenarios.profile import Profile
 from scenarios.scenario import Scenario
 from sim.sampling import Floats
+from sim.stream_cost import frame_costs, load_growth, needed, stream_cpu_s, stream_rss_bytes
 
 RESOURCES = ("cpu", "memory", "nic_in", "nic_out")
 """Order of every vector: core-seconds per second, bytes, bits per second each way."""
@@ -66,49 +66,6 @@ class NodePlan:
         return {name: float(value) for name, value in zip(RESOURCES, share, strict=True)}
 
 
-def load_growth(values: Mapping[str, float], *, streams: float, capacity_streams: int) -> float:
-    """Return the factor on every CPU time at a load.
-
-    Linear from 1 at one stream to the measured growth at the capacity, and level above: all cores are busy then.
-    """
-    load = min(max(streams - 1.0, 0.0) / max(capacity_streams - 1, 1), 1.0)
-    return 1.0 + values["cpu_growth_at_capacity"] * load
-
-
-def stream_cpu_s(values: Mapping[str, float], source: Source, ladder: Ladder) -> float:
-    """Return CPU-seconds per stream-second of one broadcast's ladder, alone on the machine.
-
-    A rung of a lower frame rate than the source costs per frame it keeps. A copied rung is muxed and no more, and
-    nothing is decoded for it.
-
-    Args:
-        values: coefficient key → value, of one draw.
-        source: what is decoded.
-        ladder: what is offered.
-    """
-    cost = values["ingest_cpu_s_per_stream_s"] + values["other_cpu_s_per_stream_s"]
-    if ladder.encoded:
-        cost += values[f"decode_cpu_s_per_frame {source.label}"] * source.fps
-    for rung in ladder.rungs:
-        cost += sum(values[f"{stage}_cpu_s_per_frame {rung.label}"] for stage in rung.stages) * rung.fps
-    return cost
-
-
-def require_coverage(profile: Profile, scenario: Scenario) -> None:
-    """Check that the profile was measured for this source, if it is decoded at all, and every rung.
-
-    Raises:
-        CalibrationError: it was not; the text names the rung and what was measured.
-    """
-    if scenario.ladder.encoded:
-        profile.coefficient("decode_cpu_s_per_frame", scenario.workload.source.label)
-    for rung in scenario.ladder.rungs:
-        for stage in rung.stages:
-            profile.coefficient(f"{stage}_cpu_s_per_frame", rung.label)
-    if any(rung.codec != "h264" for rung in scenario.ladder.rungs) or scenario.workload.source.codec != "h264":
-        raise CalibrationError(f"profile {profile.name} was measured with h264; write codec: h264 in the ladder")
-
-
 def cpu_speed(instance: InstanceType, anchor_coremark_per_vcpu: float) -> float:
     """Return the speed of one vCPU of a type ÷ one core of the measured machine.
 
@@ -137,22 +94,21 @@ def transcode_plan(
     instance = catalogue.instances[spec.instance]
     source, ladder = scenario.workload.source, scenario.ladder
     cores, memory_bytes = _host(instance, profile)
-    cpu = cores * cpu_speed(instance, anchor) * values["usable_core_fraction"]
-    capacity_streams = profile.measured.capacity_streams
-    growth = load_growth(
-        values, streams=spec.planning_utilisation * capacity_streams, capacity_streams=capacity_streams
-    )
+    speed, usable = cpu_speed(instance, anchor), values["usable_core_fraction"]
+    cpu = cores * speed * usable
+    growth = load_growth(values, spec.planning_utilisation * usable)
     nic_bps = spec.nic_bps or instance.nic_bps
     price = spec.node_price_usd_per_hour
     price = instance.price_usd_per_hour if price is None else price
     if nic_bps is None or price is None:
         raise CalibrationError(f"{spec.instance}: the catalogue lacks its network or price; set it in the scenario")
     plan = NodePlan(
-        np.array([cpu, memory_bytes, nic_bps, nic_bps]) * spec.planning_utilisation,
+        np.array([cpu, memory_bytes, nic_bps, nic_bps]) * spec.planning_utilisation
+        - np.array([needed(values, "base_cpu_s_per_s"), needed(values, "rss_bytes_of_process"), 0.0, 0.0]),
         np.array(
             [
                 stream_cpu_s(values, source, ladder) * growth,
-                values["rss_bytes_per_stream"],
+                stream_rss_bytes(values, source, ladder),
                 source.bitrate_bps,
                 ladder.egress_bps,
             ]
@@ -176,7 +132,8 @@ def ingest_plan(scenario: Scenario, catalogue: Catalogue, values: Mapping[str, f
     cpu = node.vcpus * cpu_speed(instance, anchor)
     capacity = np.array([cpu, node.memory_bytes, node.nic_bps, node.nic_bps])
     relay_buffer_bytes = 2 * source.bitrate_bps / 8  # one GOP of 2 s held for the relay
-    demand = np.array([values["ingest_cpu_s_per_stream_s"], relay_buffer_bytes, source.bitrate_bps, source.bitrate_bps])
+    receive_cpu_s = frame_costs(values, source, scenario.ladder).receive_s * source.fps
+    demand = np.array([receive_cpu_s, relay_buffer_bytes, source.bitrate_bps, source.bitrate_bps])
     return NodePlan(capacity * spec.planning_utilisation, demand, node.price_usd_per_hour)
 
 

@@ -25,6 +25,9 @@ ProfileOption = Annotated[
 ]
 Json = Annotated[bool, typer.Option("--json", help="print one JSON object and nothing else")]
 Quiet = Annotated[bool, typer.Option("-q", "--quiet", help="no progress")]
+Extrapolate = Annotated[
+    bool, typer.Option("--extrapolate", help="go on beyond what the profile was measured for; the output says so")
+]
 Seed = Annotated[int, typer.Option(min=0, help="the only seed")]
 
 
@@ -65,6 +68,7 @@ def run(
     ] = None,
     workers: Annotated[int, typer.Option(min=1, max=256, help="processes; no digit depends on it")] = 1,
     out: Annotated[Path | None, typer.Option(metavar="DIR", help="write a result folder")] = None,
+    extrapolate: Extrapolate = False,
     json: Json = False,
     quiet: Quiet = False,
 ) -> None:
@@ -75,7 +79,15 @@ def run(
     from sim.replication import run as simulate
 
     with _ProgressBar("replications", quiet) as progress:
-        result = simulate(scenario, chosen, seed=seed, replications=replications, workers=workers, progress=progress)
+        result = simulate(
+            scenario,
+            chosen,
+            seed=seed,
+            replications=replications,
+            workers=workers,
+            progress=progress,
+            extrapolate=extrapolate,
+        )
     if out:
         result.write(out)
     if json:
@@ -111,12 +123,17 @@ def fit(
     bundles: Annotated[list[Path], typer.Argument(metavar="BUNDLE...", help="measurement bundles of one machine")],
     out: Annotated[Path, typer.Option(metavar="FILE", help="the profile to write")],
     name: Annotated[str | None, typer.Option(help="name of the profile, instead of the file's")] = None,
+    preset: Annotated[str | None, typer.Option(help="whose encoding to fit, instead of the first run's")] = None,
+    quiet: Quiet = False,
 ) -> None:
     """Fit a calibration profile to measurement bundles."""
+    from os import cpu_count
+
     from sim.calibration.fit import fit as fit_profile
     from sim.calibration.fit import write_profile
 
-    fitted = fit_profile(bundles, name=name or out.stem)
+    with _ProgressBar("loads", quiet) as progress:
+        fitted = fit_profile(bundles, name=name or out.stem, preset=preset, workers=cpu_count() or 1, progress=progress)
     write_profile(fitted, out)
     rows = ((c.key, f"{c.middle:.4g}", f"{c.low:.4g} … {c.high:.4g}", c.unit) for c in fitted.coefficients)
     _print_table(rows, ("coefficient", "", "95 % interval", ""))
@@ -134,6 +151,7 @@ def replay(
     out: Annotated[
         Path | None, typer.Option(metavar="FILE", help="write the profile with the errors on held-out loads in it")
     ] = None,
+    extrapolate: Extrapolate = False,
     json: Json = False,
     quiet: Quiet = False,
 ) -> None:
@@ -145,7 +163,14 @@ def replay(
 
     chosen = load_profile(profile)
     with _ProgressBar("predictions", quiet) as progress:
-        result = replay_bundles(bundles, chosen, seed=seed, workers=workers or cpu_count() or 1, progress=progress)
+        result = replay_bundles(
+            bundles,
+            chosen,
+            seed=seed,
+            extrapolate=extrapolate,
+            workers=workers or cpu_count() or 1,
+            progress=progress,
+        )
     if out:
         from sim.calibration.held_out import with_held_out
         from sim.calibration.profile_file import write_profile

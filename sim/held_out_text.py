@@ -7,7 +7,7 @@ import math
 from scenarios.held_out import HeldOut, HeldOutError, HeldOutLadder, HeldOutNMax
 from scenarios.ladder import Ladder, Source
 from scenarios.profile import Profile
-from sim.capacity import stream_cpu_s
+from sim.stream_cost import stream_cpu_s
 
 
 def held_out_text(profile: Profile, source: Source, ladder: Ladder) -> str:

@@ -19,6 +19,7 @@ from scenarios.scenario import Scenario
 from sim.capacity import RESOURCE_NAMES, rated
 from sim.cost import egress_usd, months, node_hours
 from sim.records import Replication
+from sim.stream_cost import startup_s
 
 
 class Case(NamedTuple):
@@ -64,7 +65,8 @@ def start_wait_p95_s(case: Case) -> float:
     """Return the 95th percentile, over broadcasts placed after the start, of publish → first segment listed."""
     rows = case.run.broadcasts
     waits = (rows["placed_s"] - rows["publish_s"])[(rows["publish_s"] >= 0) & rows["placed_s"].notna()]
-    return float(np.quantile(waits, 0.95)) + case.run.world.values["startup_s"] if len(waits) else math.nan
+    first_segment_s = startup_s(case.run.world.values, case.scenario.ladder)
+    return float(np.quantile(waits, 0.95)) + first_segment_s if len(waits) else math.nan
 
 
 def refused_fraction(case: Case) -> float:

@@ -12,7 +12,7 @@ from scenarios.catalogue import load_catalogue
 from scenarios.profile import Profile
 from scenarios.scenario import Scenario
 from sim.assembly import simulate
-from sim.capacity import require_coverage
+from sim.coverage import require_coverage
 from sim.metrics import Case, measure
 from sim.results import RunResult
 
@@ -29,6 +29,7 @@ def run(
     workers: int = 1,
     executor: Executor | None = None,
     progress: Progress | None = None,
+    extrapolate: bool = False,
 ) -> RunResult:
     """Return the answer of a scenario with its intervals.
 
@@ -43,11 +44,12 @@ def run(
         workers: processes; 1 stays in this one.
         executor: runs the replications instead of own processes; it has to accept functions of this module.
         progress: told after each replication.
+        extrapolate: go on beyond the range that the profile was measured for; the result says so.
 
     Raises:
-        CalibrationError: the profile was not measured for a rung of the ladder, or the catalogue lacks a figure.
+        CalibrationError: the profile was not measured for such a source or ladder, or the catalogue lacks a figure.
     """
-    require_coverage(profile, scenario)
+    require_coverage(profile, scenario.workload.source, scenario.ladder, extrapolate=extrapolate)
     count = replications or scenario.replications
     cells = [(scenario, profile, seed, number) for number in range(count)]
     outcomes = []

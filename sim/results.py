@@ -23,6 +23,7 @@ from scenarios.catalogue import load_catalogue
 from scenarios.errors import NotReady, Problem, ScenarioError
 from scenarios.profile import Profile
 from scenarios.scenario import Scenario
+from sim.coverage import extrapolation
 from sim.format import interval_text
 from sim.held_out_text import held_out_text
 from sim.metrics import METRICS, summarise
@@ -214,11 +215,14 @@ def to_json(document: dict[str, Any]) -> str:
 
 
 def _rests_on(scenario: Scenario, profile: Profile) -> Iterator[str]:
+    yield from extrapolation(profile, scenario.workload.source, scenario.ladder)
     measured, machine = profile.measured, profile.machine
+    chief = measured.chief
+    holding = "of which none failed" if chief.capacity_streams is None else f"of which {chief.capacity_streams} hold"
     yield (
         f"profile {profile.name}: measured {measured.date} on {machine.cores} cores of {machine.cpu_model}, "
-        f"{profile.encoder.backend} {profile.encoder.preset}, {measured.concurrent_streams[0]} to "
-        f"{measured.concurrent_streams[-1]} streams at once, of which {measured.capacity_streams} hold"
+        f"{profile.encoder.backend} {profile.encoder.preset}, {chief.concurrent_streams[0]} to "
+        f"{chief.concurrent_streams[-1]} streams of {chief.name} at once, {holding}"
         + ("; other load disturbed it, its intervals are wider" if measured.contended else "")
     )
     yield held_out_text(profile, scenario.workload.source, scenario.ladder)
@@ -228,7 +232,7 @@ def _rests_on(scenario: Scenario, profile: Profile) -> Iterator[str]:
         anchor = scenario.anchor_coremark_per_vcpu
         yield (
             f"carried over to {spec.instance} by CoreMark per vCPU ({instance.coremark_per_vcpu:,.0f}), assuming "
-            f"{anchor.low:,.0f} to {anchor.high:,.0f} for the measured machine; memory per stream and the usable "
+            f"{anchor.low:,.0f} to {anchor.high:,.0f} for the measured machine; memory and the usable "
             "share of cores as measured"
         )
     price = spec.node_price_usd_per_hour

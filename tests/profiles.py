@@ -9,7 +9,7 @@ import numpy as np
 from scenarios.coefficient import COEFFICIENTS, Coefficient, Provenance
 from scenarios.ladder import Ladder, Rung, Source
 from scenarios.machine import EncoderFacts, MachineFacts
-from scenarios.profile import Draws, Measured, Profile
+from scenarios.profile import Draws, Measured, MeasuredLadder, Profile, Range
 
 DATE = datetime.date(2026, 11, 22)
 SOURCE = Source(width=1280, height=720, fps=30.0, bitrate_bps=3.5e6)
@@ -21,36 +21,46 @@ LADDER = Ladder(
     ),
 )
 MIDDLES = {
-    "ingest_cpu_s_per_stream_s": 0.008,
-    "decode_cpu_s_per_frame 1280x720@30": 0.003,
-    "scale_cpu_s_per_frame 1280x720@30": 0.0001,
-    "scale_cpu_s_per_frame 854x480@30": 0.001,
-    "encode_cpu_s_per_frame 1280x720@30": 0.0045,
-    "encode_cpu_s_per_frame 854x480@30": 0.0022,
-    "mux_cpu_s_per_frame 1280x720@30": 0.00005,
-    "mux_cpu_s_per_frame 854x480@30": 0.00005,
-    "other_cpu_s_per_stream_s": 0.01,
-    "cpu_growth_at_capacity": 0.05,
-    "usable_core_fraction": 0.95,
-    "rss_bytes_per_stream": 60e6,
-    "startup_s": 2.3,
+    "base_cpu_s_per_s": 0.01,
+    "ingest_cpu_s_per_frame": 0.0002,
+    "ingest_cpu_s_per_byte": 1e-9,
+    "decode_cpu_s_per_frame": 0.0001,
+    "decode_cpu_s_per_pixel": 2e-9,
+    "decode_cpu_s_per_byte": 7e-8,
+    "scale_cpu_s_per_frame": 0.00005,
+    "scale_cpu_s_per_source_pixel": 5e-10,
+    "scale_cpu_s_per_rung_pixel": 4e-10,
+    "encode_cpu_s_per_frame": 0.0003,
+    "encode_cpu_s_per_pixel": 4.5e-9,
+    "mux_cpu_s_per_frame": 0.00005,
+    "mux_cpu_s_per_byte": 1e-9,
+    "other_cpu_s_per_job": 0.00005,
+    "audio_cpu_s_per_stream_s": 0.001,
+    "decode_content_factor camera": 1.0,
+    "encode_content_factor camera": 1.0,
+    "decode_content_factor screen": 0.8,
+    "encode_content_factor screen": 0.7,
+    "cpu_growth_with_load": 0.1,
+    "usable_core_fraction": 0.9,
+    "rss_bytes_of_process": 70e6,
+    "rss_bytes_per_stream": 4e6,
+    "rss_bytes_per_pixel": 20.0,
+    "startup_overhead_s": 0.15,
     "segment_publish_s": 0.03,
-    "decode_cpu_cv 1280x720@30": 0.2,
-    "encode_cpu_cv 1280x720@30": 0.2,
-    "encode_cpu_cv 854x480@30": 0.2,
-    "decode_keyframe_factor 1280x720@30": 1.5,
-    "encode_keyframe_factor 1280x720@30": 1.5,
-    "encode_keyframe_factor 854x480@30": 1.5,
+    "decode_cpu_cv": 0.2,
+    "encode_cpu_cv": 0.2,
+    "decode_keyframe_factor": 3.0,
+    "encode_keyframe_factor": 1.2,
 }
 
 
 def profile(*, spread: float = 0.03, cost: float = 1.0) -> Profile:
     """Return a profile whose coefficients vary by `spread` over the draws; `cost` multiplies all CPU times."""
-    middles = {key: value * (cost if "_cpu_s_" in key else 1.0) for key, value in MIDDLES.items()}
+    middles = {key: value * (cost if "_cpu_s_per_" in key else 1.0) for key, value in MIDDLES.items()}
     factors = 1.0 + spread * np.random.default_rng(7).standard_normal((50, len(middles)))
     rows = np.clip(factors, 0.5, 1.5) * np.array(list(middles.values()))
     return Profile(
-        headroom_profile=1,
+        headroom_profile=2,
         name="invented",
         machine=MachineFacts(
             cpu_model="Test CPU", cores=2, memory_bytes=8e9, architecture="x86_64", operating_system="Linux"
@@ -59,15 +69,31 @@ def profile(*, spread: float = 0.03, cost: float = 1.0) -> Profile:
         measured=Measured(
             bundles=("invented",),
             date=DATE,
-            source=SOURCE,
-            ladder=LADDER,
-            concurrent_streams=(1, 2, 4, 8),
-            capacity_streams=4,
+            ladders=(
+                measured_ladder("ladder", SOURCE, LADDER, capacity=4),
+                measured_ladder("narrow", SOURCE, Ladder(rungs=LADDER.rungs[1:]), capacity=7),
+            ),
+            utilisation=Range(low=0.15, high=0.95),
             segments=100,
             contended=False,
         ),
         coefficients=tuple(_coefficient(key, middle, spread) for key, middle in middles.items()),
         draws=Draws(columns=tuple(middles), rows=tuple(tuple(row) for row in rows.tolist())),
+    )
+
+
+def measured_ladder(name: str, source: Source, ladder: Ladder, *, capacity: int) -> MeasuredLadder:
+    """Return a ladder whose knee was seen at `capacity` streams."""
+    return MeasuredLadder(
+        name=name,
+        source=source,
+        ladder=ladder,
+        content="camera",
+        preset="ultrafast",
+        start="staggered",
+        concurrent_streams=(1, 2, capacity, capacity + 1),
+        capacity_streams=capacity,
+        overloaded_streams=capacity + 1,
     )
 
 

@@ -46,6 +46,13 @@ class StreamArrivals:
         """Return the same frames as another stream, arriving later."""
         return dataclasses.replace(self, number=number, arrival_s=self.arrival_s + later_s)
 
+    def until(self, end_s: float) -> StreamArrivals:
+        """Return the frames that arrive up to a moment."""
+        kept = self.arrival_s <= end_s
+        return StreamArrivals(
+            self.number, self.arrival_s[kept], self.pts_s[kept], self.is_keyframe[kept], self.frame[kept]
+        )
+
     def segments(self, segment_s: float) -> npt.NDArray[np.int64]:
         """Return the segment of each frame: a segment opens with the first frame at or after each boundary.
 
@@ -91,20 +98,28 @@ class Arrivals:
         streams: one entry per stream, in the order of their numbers.
         source: what they sent.
         ladder: what was made of it.
+        content: what they show.
         cores: logical processors of the machine.
         warm_up_segments: segments of the last stream to start that are not measured.
+        has_generator: whether the load generator runs on the same cores.
     """
 
     streams: tuple[StreamArrivals, ...]
     source: Source
     ladder: Ladder
+    content: str
     cores: int
     warm_up_segments: int
+    has_generator: bool = True
 
     def segments(self, stream: StreamArrivals) -> npt.NDArray[np.int64]:
         """Return the segment of each frame of one of the streams, as its ladder is cut."""
         cut = stream.segments if self.ladder.copied is None else stream.gop_segments
         return cut(self.ladder.segment_s)
+
+    def until(self, end_s: float) -> Arrivals:
+        """Return the load as if it had ended at a moment."""
+        return dataclasses.replace(self, streams=tuple(stream.until(end_s) for stream in self.streams))
 
     @property
     def window_end_s(self) -> float:
@@ -133,8 +148,10 @@ def arrivals_of(bundle: Bundle, run: int) -> Arrivals:
         raise CalibrationError(f"{bundle.folder}: no frame of run {run} arrived; there is nothing to replay")
     numbers = sorted(frames["stream"].unique().tolist())
     streams = tuple(_stream(number, frames[frames["stream"] == number]) for number in numbers)
-    source, ladder = bundle.content_of(run).source, bundle.ladder_of(run)
-    return Arrivals(streams, source, ladder, bundle.meta.machine.cores, bundle.meta.warm_up_segments)
+    content, facts = bundle.content_of(run), bundle.meta
+    return Arrivals(
+        streams, content.source, bundle.ladder_of(run), content.shows, facts.machine.cores, facts.warm_up_segments
+    )
 
 
 def _stream(number: int, frames: pd.DataFrame) -> StreamArrivals:

@@ -2,8 +2,8 @@
 
 A block is everything that one segment of one stream of one run caused, in every stage and on every rung.
 Frames of a block share what the machine was doing just then, so a resample takes or leaves a block as a
-whole; and as every coefficient is a ratio of sums over blocks, a resample is nothing but a sum of rows of
-one table.
+whole; and as every mean over frames is a ratio of sums over blocks, a resample is nothing but a sum of rows
+of one table.
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ from collections.abc import Iterator
 import pandas as pd
 
 from scenarios.errors import CalibrationError
-from scenarios.ladder import Rung
 from sim.calibration.tables import Bundle
 
 BLOCK = ["run", "stream", "segment"]
@@ -23,26 +22,33 @@ def block_sums(bundle: Bundle) -> pd.DataFrame:
     """Return sums over the blocks of a bundle: closed segments after the warm-up.
 
     Returns:
-        One row per block, index (run, stream, segment). Columns are texts `quantity statistic picture`,
-        where quantity is decode, scale, encode, mux, picture (scaling and encoding together) or publish,
-        and statistic is `count` or `sum` over all its frames, `keys` or `key_sum` over keyframes, or
-        `others`, `other_sum` and `other_squares` over the rest. Rungs of one picture are pooled.
+        One row per block, index (run, stream, segment). Columns are texts `quantity statistic position`:
+        quantity is decode, scale, encode, mux, picture (scaling and encoding together), segment (bytes published)
+        or publish; statistic is `count` or `sum` over all its frames, `keys` or `key_sum` over keyframes,
+        `others`, `other_sum` and `other_squares` over the rest; decode has `bytes`, `bytes_squares` and
+        `bytes_products` with the CPU too. The position is the rung's in its ladder; absent where it is none's.
 
     Raises:
-        CalibrationError: a stage was not measured at all.
+        CalibrationError: a stage of a rung was not measured at all.
     """
     segments = bundle.segments.dropna(subset=["closing_arrival_s", "closed_s"])
     warm_up = segments.groupby(BLOCK)["warm_up"].any()
     blocks = warm_up.index[~warm_up]
-    parts = [*_decode_parts(bundle), *_rung_parts(bundle), _publish_part(segments)]
-    sums = pd.concat(parts, axis=1).reindex(blocks).fillna(0.0)
-    for column in sums.columns:
-        if " count" in column and not sums[column].any() and not sums.empty:
-            raise CalibrationError(
-                f"{bundle.folder}: {column.replace(' count', '').strip()} was not measured in any segment; "
-                "measure again"
-            )
-    return sums.sort_index()
+    positions = rung_positions(bundle)
+    parts = [*_decode_parts(bundle), *_rung_parts(bundle, positions), *_segment_parts(segments, positions)]
+    sums = pd.concat(parts, axis=1).reindex(blocks).fillna(0.0).sort_index()
+    _check_measured(bundle, sums)
+    return sums
+
+
+def rung_positions(bundle: Bundle) -> pd.Series[int]:
+    """Return the position in its ladder of every rung, index (run, rung name)."""
+    rows = {
+        (run, rung.name): position
+        for run, ladder in zip(bundle.runs["run"], bundle.runs["ladder"], strict=True)
+        for position, rung in enumerate(bundle.meta.ladders[ladder].rungs)
+    }
+    return pd.Series(rows).rename_axis(["run", "rung"]).rename("position")
 
 
 def frame_segments(bundle: Bundle) -> pd.DataFrame:
@@ -61,37 +67,55 @@ def frame_segments(bundle: Bundle) -> pd.DataFrame:
 
 def _decode_parts(bundle: Bundle) -> Iterator[pd.DataFrame]:
     frames = bundle.frames.merge(frame_segments(bundle), on=["run", "stream", "frame"])
-    frames = frames.dropna(subset=["decode_cpu_s"])
-    yield _sums(frames, "decode", frames["decode_cpu_s"], bundle.source.label)
-    yield _key_sums(frames, "decode", frames["decode_cpu_s"], frames["is_keyframe"], bundle.source.label)
+    size, cpu_s = frames["bytes"].astype("float64"), frames["decode_cpu_s"]
+    arrived = pd.DataFrame({"source count": 1.0, "source bytes": size})
+    yield arrived.groupby([frames[column] for column in BLOCK]).sum()
+    decoded = frames.dropna(subset=["decode_cpu_s"])
+    size, cpu_s = size.loc[decoded.index], cpu_s.loc[decoded.index]
+    yield _sums(decoded, "decode", cpu_s, "")
+    yield _key_sums(decoded, "decode", cpu_s, decoded["is_keyframe"], "")
+    terms = {"decode bytes": size, "decode bytes_squares": size**2, "decode bytes_products": size * cpu_s}
+    yield pd.DataFrame(terms).groupby([decoded[column] for column in BLOCK]).sum()
 
 
-def _rung_parts(bundle: Bundle) -> Iterator[pd.DataFrame]:
+def _rung_parts(bundle: Bundle, positions: pd.Series[int]) -> Iterator[pd.DataFrame]:
     rungs = bundle.rungs.merge(frame_segments(bundle), on=["run", "stream", "frame"])
-    labels = rungs["rung"].map({rung.name: rung.label for rung in bundle.ladder.rungs})
-    if labels.isna().any():
-        stray = rungs.loc[labels.isna(), "rung"].iloc[0]
-        raise CalibrationError(f"{bundle.folder}: rung {stray!r} is not in the bundle's ladder; measure again")
-    for label, rows in rungs.groupby(labels):
-        rung = rungs_by_label(bundle)[str(label)]
-        for stage in rung.stages:
+    rungs = rungs.merge(positions.reset_index(), on=["run", "rung"], how="left")
+    strays = rungs.loc[rungs["position"].isna(), "rung"]
+    if len(strays):
+        raise CalibrationError(f"{bundle.folder}: rung {strays.iloc[0]!r} is not in its run's ladder; measure again")
+    for position, rows in rungs.groupby(rungs["position"].astype("int64")):
+        of = str(position)
+        for stage in ("scale", "encode", "mux"):
             measured = rows.dropna(subset=[f"{stage}_cpu_s"])
-            yield _sums(measured, stage, measured[f"{stage}_cpu_s"], str(label))
-        if rung.copied:
-            continue
+            yield _sums(measured, stage, measured[f"{stage}_cpu_s"], of)
+        muxed = rows.dropna(subset=["mux_cpu_s"])
+        yield _key_sums(muxed, "mux", muxed["mux_cpu_s"], muxed["starts_segment"], of)
         picture_cpu_s = (rows["scale_cpu_s"] + rows["encode_cpu_s"]).dropna()
         measured = rows.loc[picture_cpu_s.index]
-        yield _sums(measured, "picture", picture_cpu_s, str(label))
-        yield _key_sums(measured, "picture", picture_cpu_s, measured["starts_segment"], str(label))
+        yield _sums(measured, "picture", picture_cpu_s, of)
+        yield _key_sums(measured, "picture", picture_cpu_s, measured["starts_segment"], of)
 
 
-def rungs_by_label(bundle: Bundle) -> dict[str, Rung]:
-    """Return a rung for each label of the ladder; rungs of one label cost alike and are pooled."""
-    return {rung.label: rung for rung in bundle.ladder.rungs}
+def _segment_parts(segments: pd.DataFrame, positions: pd.Series[int]) -> Iterator[pd.DataFrame]:
+    yield _sums(segments, "publish", segments["closed_s"] - segments["closing_arrival_s"], "")
+    placed = segments.merge(positions.reset_index(), on=["run", "rung"])
+    for position, rows in placed.groupby("position"):
+        yield _sums(rows, "segment", rows["bytes"].astype("float64"), str(position))
 
 
-def _publish_part(segments: pd.DataFrame) -> pd.DataFrame:
-    return _sums(segments, "publish", segments["closed_s"] - segments["closing_arrival_s"], "")
+def _check_measured(bundle: Bundle, sums: pd.DataFrame) -> None:
+    by_run = sums.groupby("run").sum()
+    for run in by_run.index:
+        ladder = bundle.ladder_of(run)
+        wanted = {"decode count": "decode"} if ladder.encoded else {}
+        for position, rung in enumerate(ladder.rungs):
+            wanted |= {f"{stage} count {position}": f"{stage} {rung.label}" for stage in rung.stages}
+        for column, what in wanted.items():
+            if column not in by_run or not by_run.loc[run, column]:
+                raise CalibrationError(
+                    f"{bundle.folder}: {what} was not measured in any segment of run {run}; measure again"
+                )
 
 
 def _sums(rows: pd.DataFrame, quantity: str, values: pd.Series[float], of: str) -> pd.DataFrame:

@@ -10,18 +10,22 @@ of work takes a thread that waits at another, but not at once. Both imperfection
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields
+from typing import cast
 
 import numpy as np
 import simpy
+from simpy.events import EventPriority
+
+from sim.stream_cost import needed
 
 TICK_S = 0.004
 """Between two ticks of a core's clock: 250 Hz, as Linux distributions have it."""
 BASE_SLICE_S = 0.0007
 """Shortest slice of a thread on one core; times 1 + log2 of the cores, up to 8 (Linux 6.6 and later, EEVDF)."""
 RANDOMS_AT_ONCE = 4096
-LAST = 2
+LAST = cast(EventPriority, 2)
 """Priority of a SimPy event that comes after everything else of its moment."""
 
 
@@ -37,7 +41,12 @@ class Scheduling:
 
     waker_core_share: float
     idle_pull_delay_s: float
-    wake_up_s: float = 0.0
+    wake_up_s: float
+
+
+def scheduling(values: Mapping[str, float]) -> Scheduling:
+    """Return what a profile says of its system; CalibrationError if it was not fitted."""
+    return Scheduling(*(needed(values, field.name) for field in fields(Scheduling)))
 
 
 class Thread:

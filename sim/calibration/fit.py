@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -11,12 +11,14 @@ import pandas as pd
 
 from scenarios.coefficient import COEFFICIENTS, Coefficient, Provenance
 from scenarios.errors import CalibrationError
-from scenarios.profile import Draws, Measured, Profile
+from scenarios.profile import Draws, Measured, MeasuredLadder, Profile, Range
 from sim.calibration.blocks import block_sums
-from sim.calibration.bootstrap import CONTENDED_WIDENING, joint_draws, middle
-from sim.calibration.evidence import BASE_STREAMS, Evidence, gather
+from sim.calibration.bootstrap import CONTENDED_WIDENING, LawError, joint_draws, law_errors, middle
+from sim.calibration.evidence import BASE_STREAMS, Case, Evidence, gather
 from sim.calibration.profile_file import write_profile
-from sim.calibration.rates import memory_slope, run_rates
+from sim.calibration.rates import run_facts
+from sim.calibration.scheduling import Fitted, fit_scheduling, observed_loads
+from sim.calibration.workers import Progress
 from sim.sampling import stream
 
 __all__ = ["fit", "rounded", "write_profile"]
@@ -27,42 +29,55 @@ SIGNIFICANT_DIGITS = 6
 """Of every number of a profile, so that what is written is what was fitted."""
 
 
-def fit(folders: Sequence[Path], *, name: str, draws: int = 200) -> Profile:
-    """Return the profile that one or several bundles of one machine, encoder and ladder support.
+def fit(
+    folders: Sequence[Path],
+    *,
+    name: str,
+    preset: str | None = None,
+    draws: int = 200,
+    workers: int = 1,
+    progress: Progress | None = None,
+) -> Profile:
+    """Return the profile that one or several bundles of one machine and backend support.
 
-    The middle of a coefficient comes from the whole measurement, costs per frame from the runs of one
-    stream. Its interval is the 2.5 and 97.5 % quantile of the joint draws (`sim.calibration.bootstrap`),
-    stretched to hold the middle. Void runs count nowhere. The same bundles give the same profile, byte for
-    byte.
+    The middle of a coefficient comes from the whole measurement (`sim.calibration.laws`). Its interval is the 2.5
+    and 97.5 % quantile of the joint draws (`sim.calibration.bootstrap`), stretched to hold the middle. Void runs
+    count nowhere. The same bundles give the same profile, byte for byte.
 
     Args:
         folders: measurement bundles.
         name: of the profile.
+        preset: whose encoding is fitted; the chief's if None. All other stages take every run.
         draws: rows of joint draws, at least 2.
+        workers: processes that run the node model; no digit depends on it.
+        progress: told how far the scheduler's fit is.
 
     Raises:
-        CalibrationError: the bundles cannot be read, do not belong together, or are too thin; the text says
-        which
+        CalibrationError: the bundles cannot be read, do not belong together, or are too thin; the text says which
             and what to measure.
     """
     if draws < 2:
         raise CalibrationError(f"a profile needs at least 2 draws, not {draws}; 200 is usual")
-    evidence = gather(folders)
+    evidence = gather(folders, preset=preset)
     sums = block_sums(evidence.bundle)
     _check_enough(evidence, sums)
-    rates = run_rates(evidence.bundle, sums)
-    best = middle(evidence, sums=sums, rates=rates)
+    facts = run_facts(evidence)
+    best = middle(evidence, facts, sums)
     _check_finite(evidence, best)
-    rng = stream(zlib.crc32(" ".join(evidence.identities).encode()), 0, "calibration bootstrap")
-    rows = joint_draws(evidence, sums=sums, rates=rates, draws=draws, rng=rng)
-    coefficients = _coefficients(evidence, best, rows, remarks=_remarks(evidence, rates))
+    error = law_errors(evidence, facts, sums)
+    rng = stream(zlib.crc32(" ".join([*evidence.identities, evidence.preset]).encode()), 0, "calibration bootstrap")
+    rows = joint_draws(evidence, facts, sums, best=best, law_error=error, draws=draws, rng=rng)
+    cores = fit_scheduling(observed_loads(evidence), best, workers=workers, progress=progress)
+    best |= vars(cores.best)
+    rows = rows.join(cores.draws(draws, rng))
+    coefficients = _coefficients(evidence, best, rows, remarks=_remarks(evidence, error, cores))
     keys = [coefficient.key for coefficient in coefficients]
     return Profile(
-        headroom_profile=1,
+        headroom_profile=2,
         name=name,
         machine=evidence.bundle.meta.machine,
-        encoder=evidence.bundle.meta.encoder,
-        measured=_measured(evidence),
+        encoder=evidence.bundle.meta.encoders[evidence.preset],
+        measured=_measured(evidence, facts),
         coefficients=coefficients,
         draws=Draws(
             columns=tuple(keys),
@@ -77,7 +92,7 @@ def rounded(value: float) -> float:
 
 
 def _coefficients(
-    evidence: Evidence, best: dict[str, float], rows: pd.DataFrame, *, remarks: dict[str, str]
+    evidence: Evidence, best: Mapping[str, float], rows: pd.DataFrame, *, remarks: Mapping[str, str]
 ) -> tuple[Coefficient, ...]:
     order = {name: position for position, name in enumerate(COEFFICIENTS)}
     found = []
@@ -103,42 +118,64 @@ def _coefficients(
     return tuple(found)
 
 
-def _remarks(evidence: Evidence, rates: pd.DataFrame) -> dict[str, str]:
+def _remarks(evidence: Evidence, error: LawError, cores: Fitted) -> dict[str, str]:
     """Return what a reader must know of single coefficients."""
-    base = rates[rates["streams"] == BASE_STREAMS]
-    top = rates[rates["streams"] == evidence.capacity_streams]
-    growth = float(top["cpu"].mean() / base["cpu"].mean()) - 1.0
-    other = float(base["other"].mean())
-    holding = rates[rates["streams"] <= evidence.capacity_streams]
-    knee = f"N = {evidence.capacity_streams} holds"
-    above = evidence.overloaded_streams
     widened = f"interval × {CONTENDED_WIDENING:g}: other load disturbed the measurement" if evidence.contended else ""
+    sources = {case.source.pixels for case in evidence.cases}
+    one_size = "proportional to pixels: one size of source was measured" if len(sources) == 1 else ""
     remarks = {
-        "cpu_growth_at_capacity": f"measured {growth:+.3f}, set to 0" if growth < 0 else "",
-        "other_cpu_s_per_stream_s": f"measured {other:+.5f}, set to 0" if other < 0 else "",
-        "usable_core_fraction": f"{knee}, N = {above} does not" if above else f"{knee}, nothing larger was run",
-        "rss_bytes_per_stream": memory_slope(holding if len(holding) > 1 else rates)[2],
+        "usable_core_fraction": ", ".join(_knees(evidence)),
+        "encode_cpu_s_per_pixel": str(error),
+        "encode_content_factor": f"against {evidence.chief.content}",
+        "decode_content_factor": f"against {evidence.chief.content}",
+        **dict.fromkeys(
+            vars(cores.best), f"latencies of {cores.loss.shape[1]} loads met to ±{cores.rms_error:.1%} rms"
+        ),
+        **dict.fromkeys(("decode_cpu_s_per_pixel", "scale_cpu_s_per_source_pixel", "rss_bytes_per_pixel"), one_size),
     }
     return {name: "; ".join(filter(None, (remarks.get(name, ""), widened))) for name in COEFFICIENTS}
 
 
-def _measured(evidence: Evidence) -> Measured:
+def _knees(evidence: Evidence) -> Iterator[str]:
+    """Yield what was seen of each ladder whose streams start staggered."""
+    for case in evidence.cases:
+        if case.start == "staggered" and case.capacity_streams:
+            above = case.overloaded_streams
+            behind = f"N = {above} does not" if above else "nothing larger was run"
+            yield f"{case.ladder_name}: N = {case.capacity_streams} holds, {behind}"
+
+
+def _measured(evidence: Evidence, facts: pd.DataFrame) -> Measured:
     segments = evidence.bundle.segments
     behind = segments["run"].isin(evidence.holding_runs()["run"]) & ~segments["warm_up"]
     return Measured(
         bundles=evidence.identities,
         date=evidence.date,
-        source=evidence.bundle.source,
-        ladder=evidence.bundle.ladder,
-        concurrent_streams=evidence.loads,
-        capacity_streams=evidence.capacity_streams,
+        ladders=tuple(_ladder(case) for case in evidence.cases),
+        utilisation=Range(low=rounded(float(facts["share"].min())), high=rounded(float(facts["share"].max()))),
         segments=int((behind & segments["closing_arrival_s"].notna()).sum()),
         contended=evidence.contended,
     )
 
 
+def _ladder(case: Case) -> MeasuredLadder:
+    bracketed = case.overloaded_streams is not None and case.capacity_streams > 0
+    return MeasuredLadder(
+        name=case.ladder_name,
+        source=case.source,
+        ladder=case.ladder,
+        content=case.content,
+        preset=case.preset,
+        start="aligned" if case.start == "aligned" else "staggered",
+        concurrent_streams=case.loads,
+        capacity_streams=case.capacity_streams if bracketed else None,
+        overloaded_streams=case.overloaded_streams,
+    )
+
+
 def _check_enough(evidence: Evidence, sums: pd.DataFrame) -> None:
-    base = set(evidence.runs_at(BASE_STREAMS)["run"])
+    runs = evidence.bundle.runs
+    base = set(runs.loc[runs["concurrent_streams"] == BASE_STREAMS, "run"])
     blocks = int(sums.index.get_level_values("run").isin(base).sum())
     if blocks < FEWEST_SEGMENTS:
         raise CalibrationError(
@@ -147,7 +184,7 @@ def _check_enough(evidence: Evidence, sums: pd.DataFrame) -> None:
         )
 
 
-def _check_finite(evidence: Evidence, best: dict[str, float]) -> None:
+def _check_finite(evidence: Evidence, best: Mapping[str, float]) -> None:
     lacking = [key for key, value in best.items() if not np.isfinite(value)]
     if lacking:
         raise CalibrationError(

@@ -18,7 +18,7 @@ from sim.calibration.figures import FIGURES
 from sim.calibration.null_models import NULL_MODELS
 from sim.calibration.replay import ReplayResult
 from sim.calibration.verdicts import judged_loads, n_max_verdicts, summary, verdict
-from sim.capacity import stream_cpu_s
+from sim.stream_cost import stream_cpu_s
 
 DIGITS = 4
 """Of the fractions in the table."""

@@ -5,10 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 
-from scenarios.profile import Profile
 from sim.calibration.arrivals import Arrivals, replicated
 from sim.calibration.outcome import predicted
-from sim.capacity import stream_cpu_s
+from sim.stream_cost import stream_cpu_s
 
 
 def predicted_n_max(holds: Callable[[int], bool], *, naive: int) -> int:
@@ -34,19 +33,18 @@ def predicted_n_max(holds: Callable[[int], bool], *, naive: int) -> int:
     return largest
 
 
-def n_max_of(pattern: Arrivals, profile: Profile, *, stagger_s: float, values: Mapping[str, float], seed: int) -> int:
+def n_max_of(pattern: Arrivals, *, stagger_s: float, values: Mapping[str, float], seed: int) -> int:
     """Return the largest number of copies of a load's first stream that the model holds.
 
     Args:
         pattern: whose first stream is copied.
-        profile: for the range it was measured at.
         stagger_s: between the starts of two streams.
         values: coefficient key → value.
         seed: of the service times.
     """
 
     def holds(streams: int) -> bool:
-        return predicted(replicated(pattern, streams, stagger_s=stagger_s), profile, values=values, seed=seed).holds
+        return predicted(replicated(pattern, streams, stagger_s=stagger_s), values=values, seed=seed).holds
 
     cpu_s_per_stream_s = stream_cpu_s(values, pattern.source, pattern.ladder)
     return predicted_n_max(holds, naive=math.floor(pattern.cores / cpu_s_per_stream_s + 1e-9))

@@ -9,11 +9,12 @@ import numpy as np
 import pandas as pd
 
 from scenarios.backlog import Slope, backlog_slope, grows, lag_by_segment
-from scenarios.profile import Profile
 from sim.calibration.arrivals import Arrivals, Floats
-from sim.calibration.node import run_node
+from sim.calibration.cores import scheduling
+from sim.calibration.node import NodeRecords, run_node
 from sim.calibration.service import StreamService, service_times
 from sim.calibration.tables import Bundle
+from sim.stream_cost import startup_s
 
 SEGMENT = ["stream", "rung", "segment"]
 SLOPE_ENDS = ("", "_low", "_high")
@@ -63,20 +64,33 @@ def measured(bundle: Bundle, run: int) -> Outcome:
     )
 
 
-def predicted(arrivals: Arrivals, profile: Profile, *, values: Mapping[str, float], seed: int) -> Outcome:
+def predicted(arrivals: Arrivals, *, values: Mapping[str, float], seed: int) -> Outcome:
     """Return what the node model makes of arrivals and configuration, with service times from a profile.
 
     Args:
         arrivals: the load; all that is known of it.
-        profile: for the range and ladder it was measured at.
         values: coefficient key → value, its middle or one of its draws.
         seed: of the service times.
 
     Raises:
-        CalibrationError: the profile lacks the source or a rung, or the load is too short for a verdict.
+        CalibrationError: the profile lacks a coefficient, or the load is too short for a verdict.
     """
-    services = service_times(arrivals, profile, values=values, seed=seed)
-    records = run_node(arrivals, services)
+    services = service_times(arrivals, values=values, seed=seed)
+    records = run_node(arrivals, services, scheduling=scheduling(values), seed=seed)
+    return outcome_of(arrivals, services, records, startup_s=startup_s(values, arrivals.ladder))
+
+
+def outcome_of(
+    arrivals: Arrivals, services: Sequence[StreamService], records: NodeRecords, *, startup_s: float
+) -> Outcome:
+    """Return what became of a load on a node, from the node's records.
+
+    Args:
+        arrivals: the load.
+        services: what it asked of the node.
+        records: what the node did.
+        startup_s: from an accepted publish until every rung has its first segment.
+    """
     start_s, end_s = arrivals.window_start_s, arrivals.window_end_s
     frames = records.frames[records.frames["arrival_s"].between(start_s, end_s)]
     segments = records.segments[records.segments["first_arrival_s"] >= start_s].set_index(SEGMENT)
@@ -96,7 +110,7 @@ def predicted(arrivals: Arrivals, profile: Profile, *, values: Mapping[str, floa
         _cpu_s_per_stream_s(arrivals, services),
         slope,
         not growing,
-        np.full(len(arrivals.streams), values["startup_s"]),
+        np.full(len(arrivals.streams), startup_s),
     )
 
 

@@ -98,12 +98,10 @@ def _jobs(measurements: Measurements, profile: Profile, *, seed: int) -> Jobs:
         pattern = min((run.arrivals for run in runs), key=lambda load: len(load.streams))
         if case not in known or bracket(runs):
             stagger = stagger_s([run.arrivals for run in runs])
-            searches["n_max", case] = functools.partial(
-                n_max_of, pattern, profile, stagger_s=stagger, values=values, seed=seed
-            )
+            searches["n_max", case] = functools.partial(n_max_of, pattern, stagger_s=stagger, values=values, seed=seed)
         if not _measured_singles(case, cases):
             single = replicated(pattern, 1, stagger_s=0.0)
-            others["single", case] = functools.partial(predicted, single, profile, values=values, seed=seed)
+            others["single", case] = functools.partial(predicted, single, values=values, seed=seed)
     for key, run in measurements.runs.items():
-        others[key] = functools.partial(predicted, run.arrivals, profile, values=values, seed=seed + run.repeat)
+        others[key] = functools.partial(predicted, run.arrivals, values=values, seed=seed + run.repeat)
     return others | searches

@@ -1,80 +1,74 @@
-"""What only a whole run can tell: CPU of the process, share of the cores in use, resident memory."""
+"""Facts of whole runs: CPU of the process, share of the cores in use, memory, start-up; one row per run."""
 
 from __future__ import annotations
 
-import numpy as np
 import pandas as pd
 
 from scenarios.errors import CalibrationError
-from sim.calibration.ratios import stages_per_stream_s
-from sim.calibration.tables import Bundle
-from sim.sampling import Floats
+from sim.calibration.evidence import Evidence
 
 NEEDED = ("wall_s", "media_s", "server_cpu_s", "ingest_cpu_s", "rss_bytes")
 
 
-def run_rates(bundle: Bundle, sums: pd.DataFrame) -> pd.DataFrame:
-    """Return one row per run, index run.
+def run_facts(evidence: Evidence) -> pd.DataFrame:
+    """Return one row per run, index run, in the order of runs.
 
-    Columns: `streams`; `cpu`, `ingest`, `stages` and `other`, core-seconds per stream-second of the whole
-    process, of its RTMP event loop, of all measured stages, and of the rest; `share`, of all cores in use
-    by the server; `elsewhere`, share of all cores that other processes and the hypervisor took; `rss`.
+    Columns: `case`, position of its case; `streams`; `holds`, whether its load is at most the case's capacity;
+    `wall_s`, `media_s`; `cpu_s`, `ingest_cpu_s`, `generator_cpu_s` and `audio_cpu_s` (NaN without audio) of the
+    window; `share`, of all cores in use by the server; `utilisation`, by server and generator; `elsewhere`, share of
+    all cores that other processes and the hypervisor took; `rss_bytes`, `idle_rss_bytes`; `startup_s`, mean over its
+    streams from the accepted publish to the first segment on every rung (NaN where none got so far); of its case
+    `content`, `preset`, `source_pixels`, `fps` of the source, `pixels` of source and encoded rungs together, and
+    `jobs`, the decodings, encodings and muxings of one stream-second.
 
     Raises:
         CalibrationError: a run lacks one of these.
     """
-    runs = bundle.runs.set_index("run")
+    bundle = evidence.bundle
+    runs = bundle.runs.sort_values("run").set_index("run")
     for name in NEEDED:
         lacking = runs.index[~(runs[name] > 0)]
         if len(lacking):
             raise CalibrationError(f"{bundle.folder}: run {lacking[0]} has no {name}; it was cut short, measure again")
-    by_run = sums.groupby("run").sum()
-    rates = pd.DataFrame(
+    cores_s = runs["wall_s"] * bundle.meta.machine.cores
+    case = evidence.case_of.reindex(runs.index)
+    streams = bundle.streams.assign(startup_s=bundle.streams["first_segment_s"] - bundle.streams["publish_accepted_s"])
+    facts = pd.DataFrame(
         {
+            "case": case,
             "streams": runs["concurrent_streams"],
-            "cpu": runs["server_cpu_s"] / runs["media_s"],
-            "ingest": runs["ingest_cpu_s"] / runs["media_s"],
-            "stages": stages_per_stream_s(bundle, by_run).reindex(runs.index),
-            "share": runs["server_cpu_s"] / (runs["wall_s"] * bundle.meta.machine.cores),
+            "holds": runs["concurrent_streams"] <= case.map(lambda number: evidence.cases[number].capacity_streams),
+            "wall_s": runs["wall_s"],
+            "media_s": runs["media_s"],
+            "cpu_s": runs["server_cpu_s"],
+            "ingest_cpu_s": runs["ingest_cpu_s"],
+            "generator_cpu_s": runs["generator_cpu_s"].fillna(0.0),
+            "audio_cpu_s": runs["audio_cpu_s"].astype("float64"),
+            "share": runs["server_cpu_s"] / cores_s,
+            "utilisation": ((runs["server_cpu_s"] + runs["generator_cpu_s"].fillna(0.0)) / cores_s).clip(upper=1.0),
             "elsewhere": (runs["steal_fraction"] + runs["contention_fraction"]).fillna(0.0),
-            "rss": runs["rss_bytes"],
+            "rss_bytes": runs["rss_bytes"],
+            "idle_rss_bytes": runs["idle_rss_bytes"].astype("float64"),
+            "startup_s": streams.groupby("run")["startup_s"].mean().reindex(runs.index),
         }
     )
-    rates["other"] = rates["cpu"] - rates["ingest"] - rates["stages"]
-    return rates
+    return facts.join(_case_facts(evidence), on="case")
 
 
-def memory_slope(rates: pd.DataFrame) -> tuple[float, float, str]:
-    """Return resident bytes that one more stream takes, its standard error, and a remark for the reader.
-
-    The least-squares slope over the runs. Where memory did not grow with the streams, so that the slope
-    says nothing, the whole process ÷ streams at the largest load stands in: an upper bound, and the remark
-    says so.
-    """
-    streams, rss = rates["streams"].to_numpy(float), rates["rss"].to_numpy(float)
-    largest = int(np.argmax(streams))
-    upper_bound = float(rss[largest] / streams[largest])
-    if len(set(streams)) < 2:
-        return upper_bound, 0.0, "upper bound: one load holds, the whole process is charged to its streams"
-    spread = float(((streams - streams.mean()) ** 2).sum())
-    slope = float(((streams - streams.mean()) * (rss - rss.mean())).sum() / spread)
-    if slope <= 0.0:
-        return upper_bound, 0.0, "upper bound: memory did not grow with the streams"
-    residuals = rss - rss.mean() - slope * (streams - streams.mean())
-    degrees = max(len(rates) - 2, 1)
-    return slope, float(np.sqrt((residuals**2).sum() / degrees / spread)), ""
-
-
-def startup_by_stream(bundle: Bundle, runs: pd.DataFrame) -> Floats:
-    """Return, for each stream, the time from its accepted publish to its first segment on every rung.
-
-    Raises:
-        CalibrationError: no stream has both moments.
-    """
-    streams = bundle.streams[bundle.streams["run"].isin(runs["run"])]
-    startup: Floats = (streams["first_segment_s"] - streams["publish_accepted_s"]).dropna().to_numpy(float)
-    if not startup.size:
-        raise CalibrationError(
-            f"{bundle.folder}: no stream of a run that holds reached its first segment; measure longer"
+def _case_facts(evidence: Evidence) -> pd.DataFrame:
+    rows = []
+    for case in evidence.cases:
+        ladder, source = case.ladder, case.source
+        kept = sum(min(rung.fps, source.fps) * (1 if rung.copied else 2) for rung in ladder.rungs)
+        rows.append(
+            {
+                "content": case.content,
+                "preset": case.preset,
+                "source_pixels": float(source.pixels),
+                "fps": source.fps,
+                "pixels": float(source.pixels + sum(rung.pixels for rung in ladder.encoded)),
+                "jobs": kept + (source.fps if ladder.encoded else 0.0),
+                "segment_s": ladder.segment_s,
+            }
         )
-    return startup
+    return pd.DataFrame(rows)

@@ -16,7 +16,7 @@ from scenarios.bundle import BundleMeta
 from scenarios.profile import Profile
 from sim.calibration.cases import Case, Measurements, bracket, read_measurements
 from sim.calibration.comparison import TIDY, band_of, load_rows, n_max_row, segment_errors, segment_rows
-from sim.calibration.prediction import Predictions, Progress, bands_rest_on, null_models, predict
+from sim.calibration.prediction import Predictions, bands_rest_on, null_models, predict
 from sim.calibration.replay_notes import CANNOT_KNOW, notes
 from sim.calibration.replay_text import (
     aligned,
@@ -27,6 +27,8 @@ from sim.calibration.replay_text import (
     telling,
 )
 from sim.calibration.verdicts import rivals, summary
+from sim.calibration.workers import Progress
+from sim.coverage import require_coverage
 
 SAMPLES = ((False, "Held out"), (True, "In-sample"))
 
@@ -128,6 +130,7 @@ def replay(
     profile: Profile,
     *,
     seed: int = 1,
+    extrapolate: bool = False,
     workers: int = 1,
     executor: Executor | None = None,
     progress: Progress | None = None,
@@ -141,16 +144,19 @@ def replay(
         folders: bundles of one machine.
         profile: predicts.
         seed: of the service times.
+        extrapolate: whether loads beyond what the profile was measured for are predicted too.
         workers: processes; 1 stays in this one. No digit depends on it.
         executor: makes the predictions instead of own processes.
         progress: told after each prediction.
 
     Raises:
-        CalibrationError: a bundle cannot be read or is all void, they do not belong together, or the profile lacks a
-            source, a rung or the preset.
+        CalibrationError: a bundle cannot be read or is all void, they do not belong together, or the profile was not
+            measured for a source, a rung or the preset.
     """
     chosen = [folders] if isinstance(folders, Path) else list(folders)
     measurements = read_measurements(chosen, profile)
+    for runs in measurements.by_case().values():
+        require_coverage(profile, runs[0].arrivals.source, runs[0].arrivals.ladder, extrapolate=extrapolate)
     predictions = predict(measurements, profile, seed=seed, workers=workers, executor=executor, progress=progress)
     cases = measurements.by_case()
     shares = predictions.n_max | bands_rest_on(cases)

@@ -11,10 +11,9 @@ import numpy.typing as npt
 
 from scenarios.errors import CalibrationError
 from scenarios.ladder import Rung
-from scenarios.profile import Profile
 from sim.calibration.arrivals import Arrivals, Bools, Floats, StreamArrivals
-from sim.capacity import load_growth
 from sim.sampling import stream as random_stream
+from sim.stream_cost import FrameCosts, frame_costs, load_growth, needed, stream_cpu_s, utilisation
 
 Segments = npt.NDArray[np.int64]
 
@@ -58,84 +57,88 @@ class StreamService:
     rungs: Mapping[str, RungService]
 
 
-def service_times(
-    arrivals: Arrivals, profile: Profile, *, values: Mapping[str, float], seed: int
-) -> tuple[StreamService, ...]:
+def service_times(arrivals: Arrivals, *, values: Mapping[str, float], seed: int) -> tuple[StreamService, ...]:
     """Return the service times of every frame of every stream.
 
     A time is the profile's mean of its kind (keyframes apart), times the growth with load, times lognormal
     noise of the profile's coefficient of variation. The CPU that no stage accounts for is spent around the
-    stages, so it is spread evenly over the jobs of a frame: decoding, and encoding and muxing for each rung; a
-    copied one is only muxed.
+    stages, so each job of a frame has its part: decoding, and encoding and muxing for each rung; a
+    copied one is only muxed. What the process takes each second is spread over the frames it receives.
     A stream's numbers depend on `seed` and its position alone, so another load draws the same ones again.
 
     Raises:
-        CalibrationError: the profile lacks the source or a rung, or its keyframes contradict the arrivals.
+        CalibrationError: the profile lacks a coefficient, or its keyframes contradict the arrivals.
     """
-    growth = load_growth(values, streams=len(arrivals.streams), capacity_streams=profile.measured.capacity_streams)
-    grown = {key: value * growth if "cpu_s_per" in key else value for key, value in values.items()}
-    drawing = _Drawing(arrivals, profile, grown, seed)
-    return tuple(drawing.of_stream(position) for position in range(len(arrivals.streams)))
+    source, ladder, streams = arrivals.source, arrivals.ladder, len(arrivals.streams)
+    # What an unseen clip shows is not known: it counts as the reference content.
+    content = arrivals.content if f"decode_content_factor {arrivals.content}" in values else None
+    send_s = needed(values, "generator_cpu_s_per_frame") if arrivals.has_generator else 0.0
+    cpu_s = streams * (stream_cpu_s(values, source, ladder, content) + send_s * source.fps)
+    growth = load_growth(values, utilisation(values, cpu_s, cores=arrivals.cores))
+    drawing = _Drawing(
+        arrivals,
+        values,
+        frame_costs(values, source, ladder, content=content),
+        growth,
+        send_s * growth,
+        values["base_cpu_s_per_s"] / (streams * source.fps),
+        seed,
+    )
+    return tuple(drawing.of_stream(position) for position in range(streams))
 
 
 @dataclass(frozen=True)
 class _Drawing:
-    """One load's service times in the making; `values` are those at this load."""
+    """One load's service times in the making: costs at no load, and the factor on them at this one."""
 
     arrivals: Arrivals
-    profile: Profile
     values: Mapping[str, float]
+    costs: FrameCosts
+    growth: float
+    send_s: float
+    base_s: float
     seed: int
 
     def of_stream(self, position: int) -> StreamService:
-        stream, source, ladder = self.arrivals.streams[position], self.arrivals.source, self.arrivals.ladder
+        stream, ladder = self.arrivals.streams[position], self.arrivals.ladder
         segments = self.arrivals.segments(stream)
-        jobs = 1 + len(ladder.encoded) + len(ladder.rungs)
-        other_s = self.values["other_cpu_s_per_stream_s"] / source.fps / jobs
         decode_s = self._expected(
             "decode",
-            source.label,
-            stages=("decode",),
+            self.costs.decode_s,
             is_keyframe=stream.is_keyframe,
             key_share=float(stream.is_keyframe.mean()),
-        ) * self._noise(f"decode_cpu_cv {source.label}", position, "decode")
-        rungs = {rung.name: self._of_rung(rung, position, segments, other_s=other_s) for rung in ladder.rungs}
-        receive_s = self.values["ingest_cpu_s_per_stream_s"] / source.fps
-        return StreamService(segments, receive_s, decode_s + other_s, rungs)
+        ) * self._noise("decode_cpu_cv", position, "decode")
+        rungs = {rung.name: self._of_rung(rung, position, segments) for rung in ladder.rungs}
+        receive_s = (self.costs.receive_s + self.costs.audio_s) * self.growth + self.base_s
+        return StreamService(segments, self.send_s, receive_s, decode_s + self.costs.other_s * self.growth, rungs)
 
-    def _of_rung(self, rung: Rung, position: int, segments: Segments, *, other_s: float) -> RungService:
+    def _of_rung(self, rung: Rung, position: int, segments: Segments) -> RungService:
         stream: StreamArrivals = self.arrivals.streams[position]
-        mux_s = self._mean("mux", rung.label) + other_s
+        other_s = self.costs.other_s * self.growth
+        opens, key_share = np.r_[True, np.diff(segments) > 0], 1.0 / (self.arrivals.ladder.segment_s * rung.fps)
+        # The frame that opens a segment has the one before it written out.
+        mux_s = other_s + self._expected("mux", self.costs.mux_s[rung.name], is_keyframe=opens, key_share=key_share)
         if rung.copied:
             return RungService(np.ones(segments.size, dtype=bool), None, mux_s)
-        picture_s = self._expected(
-            "encode",
-            rung.label,
-            stages=("scale", "encode"),
-            is_keyframe=np.r_[True, np.diff(segments) > 0],
-            key_share=1.0 / (self.profile.measured.ladder.segment_s * rung.fps),
-        ) * self._noise(f"encode_cpu_cv {rung.label}", position, rung.name)
+        cost_s = self.costs.scale_s[rung.name] + self.costs.encode_s[rung.name]
+        picture_s = self._expected("encode", cost_s, is_keyframe=opens, key_share=key_share) * self._noise(
+            "encode_cpu_cv", position, rung.name
+        )
         return RungService(stream.kept(rung.fps, segments), picture_s + other_s, mux_s)
 
-    def _expected(
-        self, kind: str, label: str, *, stages: tuple[str, ...], is_keyframe: Bools, key_share: float
-    ) -> Floats:
-        """Return each frame's expected cost; frames cost the stages' mean where `key_share` are keyframes."""
-        mean = sum(self._mean(stage, label) for stage in stages)
-        factor = self.values[f"{kind}_keyframe_factor {label}"]
+    def _expected(self, kind: str, cost_s: float, *, is_keyframe: Bools, key_share: float) -> Floats:
+        """Return each frame's expected cost; frames cost the law's mean where `key_share` are keyframes."""
+        mean, factor = cost_s * self.growth, self.values[f"{kind}_keyframe_factor"]
         if key_share * factor >= 1.0:
             raise CalibrationError(
-                f"{kind}_keyframe_factor {label} is {factor:.3g}, but {key_share:.1%} of the frames are "
+                f"{kind}_keyframe_factor is {factor:.3g}, but {key_share:.1%} of the frames are "
                 "keyframes: the profile was measured with keyframes further apart; measure such a source"
             )
         ordinary = mean * (1.0 - key_share * factor) / (1.0 - key_share)
         return np.where(is_keyframe, mean * factor, ordinary)
 
-    def _mean(self, stage: str, label: str) -> float:
-        return self.values[self.profile.coefficient(f"{stage}_cpu_s_per_frame", label).key]
-
-    def _noise(self, cv_key: str, position: int, name: str) -> Floats:
-        sigma = math.sqrt(math.log1p(self.values[cv_key] ** 2))
+    def _noise(self, cv_name: str, position: int, name: str) -> Floats:
+        sigma = math.sqrt(math.log1p(self.values[cv_name] ** 2))
         generator = random_stream(self.seed, position, f"replay {name}")
         frames = self.arrivals.streams[position].pts_s.size
         return generator.lognormal(-(sigma**2) / 2, sigma, size=frames)

@@ -1,0 +1,137 @@
+"""What the process costs beside its stages: receiving, everything unexplained, memory, start-up, publication."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from sim.calibration.evidence import BASE_STREAMS, Case
+from sim.calibration.laws import run_weights, stages_per_stream_s
+from sim.calibration.regression import Floats, distinct, relative_nnls
+from sim.calibration.resample import Sample
+
+
+def process_laws(sample: Sample, cases: Sequence[Case], growth: Floats) -> dict[str, Floats]:
+    """Return CPU of the process that no stage has, by key, each of shape (draws,).
+
+    The event loop takes a little each second whatever comes (with more streams one wake-up serves several), the rest
+    by frame and by byte. What is left of the process's CPU after it, audio and all stages belongs to the jobs of a
+    frame, and again a little to each second.
+    """
+    facts, weights = sample.facts, run_weights(sample)
+    load = 1.0 + growth[:, np.newaxis] * facts["utilisation"].to_numpy(float)
+    wall_s, media_s = facts["wall_s"].to_numpy(float), facts["media_s"].to_numpy(float)
+    streams = media_s / wall_s
+    frames = streams * facts["fps"].to_numpy(float)
+    size = sample.ratio("source bytes", "source count").mean(axis=0)
+    ingest = facts["ingest_cpu_s"].to_numpy(float) / wall_s * sample.slow
+    columns = [np.ones_like(load), frames * load] + [frames * size * load] * (distinct(size) > 1)
+    found = relative_nnls(ingest, np.stack(columns, axis=-1), weights=weights)
+    per_byte = found[:, 2] if found.shape[1] > 2 else np.zeros(sample.draws)
+    cpu = facts["cpu_s"].to_numpy(float) / wall_s * sample.slow
+    audio = np.nan_to_num(facts["audio_cpu_s"].to_numpy(float)) / wall_s * sample.slow
+    other = np.maximum(cpu - ingest - audio - stages_per_stream_s(sample, cases) * streams, 0.0)
+    jobs = streams * facts["jobs"].to_numpy(float) * load
+    rest = relative_nnls(other, np.stack([np.ones_like(load), jobs], axis=-1), weights=weights, scale=cpu.mean(axis=0))
+    sent = facts["generator_cpu_s"].to_numpy(float) / wall_s / frames * sample.slow / load
+    values = {
+        "generator_cpu_s_per_frame": _average(sent, weights),
+        "base_cpu_s_per_s": found[:, 0] + rest[:, 0],
+        "ingest_cpu_s_per_frame": found[:, 1],
+        "ingest_cpu_s_per_byte": per_byte,
+        "other_cpu_s_per_job": rest[:, 1],
+    }
+    heard = facts["audio_cpu_s"].to_numpy(float) > 0
+    if heard.any():
+        per_stream_s = (audio / streams / load)[:, heard]
+        values["audio_cpu_s_per_stream_s"] = _average(per_stream_s, weights[:, heard])
+    return values
+
+
+def memory_law(sample: Sample) -> dict[str, Floats]:
+    """Return resident bytes of the process, of each stream, and of each pixel of its source and encoded rungs.
+
+    Where memory did not grow with the streams the whole process ÷ pixels of its streams stands in: an upper bound.
+    """
+    facts, weights = sample.facts, run_weights(sample)
+    idle = facts["idle_rss_bytes"].fillna(0.0).to_numpy(float)
+    streams = facts["streams"].to_numpy(float)
+    pixels = streams * facts["pixels"].to_numpy(float)
+    rss = facts["rss_bytes"].to_numpy(float) - idle
+    columns = [np.ones_like(streams), pixels] + [streams] * (distinct(facts["pixels"].to_numpy(float)) > 1)
+    seen = np.broadcast_to(rss, weights.shape)
+    found = relative_nnls(seen, np.stack(columns, axis=-1), weights=weights)
+    per_stream = found[:, 2] if found.shape[1] > 2 else np.zeros(sample.draws)
+    bound = float((facts["rss_bytes"].to_numpy(float) / pixels).min())
+    grew = (found[:, 1] > 0) | (per_stream > 0)
+    return {
+        "rss_bytes_of_process": found[:, 0] + (weights @ idle) / weights.sum(axis=1),
+        "rss_bytes_per_stream": per_stream,
+        "rss_bytes_per_pixel": np.where(grew, found[:, 1], bound),
+    }
+
+
+def latency_laws(sample: Sample) -> dict[str, Floats]:
+    """Return the start-up overhead over the first segment, and the mean publication of the chief's single stream."""
+    facts, weights = sample.facts, run_weights(sample)
+    overhead = (facts["startup_s"] - facts["segment_s"]).to_numpy(float)
+    known = np.isfinite(overhead)
+    chief = ((facts["case"] == 0) & (facts["streams"] == BASE_STREAMS)).to_numpy()
+    if not chief.any():
+        chief = (facts["streams"] == BASE_STREAMS).to_numpy()
+    values = {"segment_publish_s": _average(sample.cpu_per_frame("publish")[:, chief], weights[:, chief])}
+    if known.any():
+        values["startup_overhead_s"] = np.maximum(
+            _average(overhead[known] * sample.slow[:, known], weights[:, known]), 0
+        )
+    return values
+
+
+def spread_laws(sample: Sample, cases: Sequence[Case], *, preset: str) -> dict[str, Floats]:
+    """Return variation and keyframe factors of the stages, means over the rungs of single streams.
+
+    A frame of muxing always costs the same but for the one that opens a segment, so muxing has no variation.
+    """
+    facts, weights = sample.facts, run_weights(sample)
+    single = (facts["streams"] == BASE_STREAMS).to_numpy() & (facts["preset"] == preset).to_numpy()
+    if not single.any():
+        single = (facts["streams"] == BASE_STREAMS).to_numpy()
+    positions = [str(position) for position in range(max(len(case.ladder.rungs) for case in cases))]
+    values = {}
+    for name, quantity, subjects in (
+        ("decode", "decode", [""]),
+        ("encode", "picture", positions),
+        ("mux", "mux", positions),
+    ):
+        squares, factors, taken = [], [], []
+        for of in subjects:
+            squares.append(_squared_variation(sample, quantity, of)[:, single])
+            factors.append(_keyframe_factor(sample, quantity, of)[:, single])
+            taken.append(weights[:, single])
+        share = np.hstack(taken)
+        if name != "mux":
+            values[f"{name}_cpu_cv"] = np.sqrt(_average(np.hstack(squares), share))
+        values[f"{name}_keyframe_factor"] = _average(np.hstack(factors), share)
+    return values
+
+
+def _squared_variation(sample: Sample, quantity: str, of: str) -> Floats:
+    """Return variance ÷ mean² over the frames that are no keyframes."""
+    mean = sample.ratio(f"{quantity} other_sum {of}".strip(), f"{quantity} others {of}".strip())
+    squares = sample.ratio(f"{quantity} other_squares {of}".strip(), f"{quantity} others {of}".strip())
+    return np.maximum(squares / mean**2 - 1.0, 0.0)
+
+
+def _keyframe_factor(sample: Sample, quantity: str, of: str) -> Floats:
+    """Return the mean keyframe ÷ the mean frame; NaN where there was no keyframe."""
+    mean = sample.ratio(f"{quantity} sum {of}".strip(), f"{quantity} count {of}".strip())
+    return sample.ratio(f"{quantity} key_sum {of}".strip(), f"{quantity} keys {of}".strip()) / mean
+
+
+def _average(values: Floats, weights: Floats) -> Floats:
+    """Return the weighted mean over runs of what is known; NaN for a draw that knows nothing."""
+    known = np.where(np.isfinite(values), weights, 0.0)
+    total = known.sum(axis=1)
+    summed = (np.nan_to_num(values) * known).sum(axis=1)
+    return np.divide(summed, total, out=np.full(total.shape, np.nan), where=total > 0)
