@@ -73,6 +73,8 @@ def _notes_of_bundle(
             f"{named}the profile is of another machine ({profile.machine.cpu_model}, {profile.machine.cores} cores) "
             f"than the bundle ({meta.machine.cpu_model}, {meta.machine.cores} cores)"
         )
+    if meta.identity not in profile.measured.bundles and meta.depth != "holdout":
+        yield f"{named}not fitted, but held out by no protocol either: its ladders may be ones that the fit has seen"
     if meta.contended:
         yield f"{named}contended: other load disturbed the measurement"
     if void := int((runs["verdict"] == "void").sum()):
