@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import functools
-import multiprocessing
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import Executor, ProcessPoolExecutor, as_completed
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Executor
 from dataclasses import dataclass
 
 from scenarios.profile import Profile
@@ -15,9 +13,8 @@ from sim.calibration.cases import Case, MeasuredRun, Measurements, bracket
 from sim.calibration.n_max_search import n_max_of
 from sim.calibration.null_models import NullModels
 from sim.calibration.outcome import Outcome, predicted
+from sim.calibration.workers import Progress, results_of
 
-Progress = Callable[[int, int], None]
-"""Called with predictions done and predictions in all."""
 Key = tuple[object, ...]
 Jobs = dict[Key, Callable[[], Outcome | int]]
 
@@ -52,8 +49,7 @@ def predict(
         CalibrationError: the profile lacks a source or a rung, or a load is too short for a verdict.
     """
     jobs = _jobs(measurements, profile, seed=seed)
-    with _pool(workers, executor, len(jobs)) as pool:
-        found = _results(jobs, pool, progress)
+    found = results_of(jobs, workers=workers, executor=executor, progress=progress)
     outcomes = {key: result for key, result in found.items() if isinstance(result, Outcome)}
     cases = measurements.by_case()
     return Predictions(
@@ -111,31 +107,3 @@ def _jobs(measurements: Measurements, profile: Profile, *, seed: int) -> Jobs:
     for key, run in measurements.runs.items():
         others[key] = functools.partial(predicted, run.arrivals, profile, values=values, seed=seed + run.repeat)
     return others | searches
-
-
-def _results(jobs: Jobs, pool: Executor | None, progress: Progress | None) -> dict[Key, Outcome | int]:
-    found: dict[Key, Outcome | int] = {}
-    for done, (key, result) in enumerate(_finished(jobs, pool), start=1):
-        found[key] = result
-        if progress:
-            progress(done, len(jobs))
-    return found
-
-
-def _finished(jobs: Jobs, pool: Executor | None) -> Iterator[tuple[Key, Outcome | int]]:
-    if pool is None:
-        yield from ((key, job()) for key, job in jobs.items())
-        return
-    waiting = {pool.submit(job): key for key, job in jobs.items()}
-    for future in as_completed(waiting):
-        yield waiting[future], future.result()
-
-
-@contextmanager
-def _pool(workers: int, executor: Executor | None, jobs: int) -> Iterator[Executor | None]:
-    if executor is not None or workers == 1:
-        yield executor
-        return
-    # spawn: a fork would copy the threads of whoever calls, such as a notebook.
-    with ProcessPoolExecutor(min(workers, jobs), mp_context=multiprocessing.get_context("spawn")) as pool:
-        yield pool

@@ -31,12 +31,12 @@ class RungService:
 
     kept: Bools
     picture_s: Floats | None
-    mux_s: float
+    mux_s: Floats
 
     @property
     def cpu_s(self) -> Floats:
         """CPU of each frame that the rung has, from scaling to muxing."""
-        return np.full(self.kept.size, self.mux_s) if self.picture_s is None else self.picture_s + self.mux_s
+        return self.mux_s if self.picture_s is None else self.picture_s + self.mux_s
 
 
 @dataclass(frozen=True)
@@ -45,12 +45,14 @@ class StreamService:
 
     Attributes:
         segments: segment of each frame.
+        send_s: CPU of the load generator for each frame; 0 where it does not run on the node.
         receive_s: event-loop CPU for each frame.
         decode_s: of each frame.
         rungs: by name.
     """
 
     segments: Segments
+    send_s: float
     receive_s: float
     decode_s: Floats
     rungs: Mapping[str, RungService]
