@@ -19,7 +19,7 @@ from platforms import scenario
 from profiles import profile
 
 from scenarios.errors import NotReady, ScenarioError
-from scenarios.held_out import HeldOut, HeldOutError, HeldOutLadder, HeldOutNMax
+from scenarios.held_out import CpuError, HeldOutErrors, LadderErrors, NMaxError
 from sim.metrics import METRICS, summarise
 from sim.replication import run
 from sim.results import read_result, to_json
@@ -106,9 +106,9 @@ def test_the_answer_tells_the_error_out_of_sample():
     assert any(line.startswith("not measured out of sample") for line in run(SMALL, profile(), seed=4).rests_on())
 
 
-def held_out_table() -> HeldOut:
+def held_out_table() -> HeldOutErrors:
     near = {"ladder": "H3", "clip": "camera", "source": "1280x720@30", "rungs": ("960x540@30", "640x360@30")}
-    return HeldOut(
+    return HeldOutErrors(
         bundles=("held-out",),
         date=datetime.date(2026, 1, 31),
         protocol_sha256="a" * 64,
@@ -116,16 +116,16 @@ def held_out_table() -> HeldOut:
         repeats=6,
         figures=(),
         ladders=(
-            HeldOutLadder(
+            LadderErrors(
                 **near,
                 cpu_s_per_stream_s=0.3,
-                cpu=HeldOutError(error=0.021, noise_floor=0.008, verdict="met"),
-                n_max=HeldOutNMax(measured=6, predicted=5, division=7, verdict="met"),
+                cpu=CpuError(error=0.021, noise_floor=0.008, verdict="met"),
+                n_max=NMaxError(measured=6, predicted=5, division=7, verdict="met"),
             ),
-            HeldOutLadder(
+            LadderErrors(
                 **near | {"ladder": "H1", "rungs": ("640x360@30",)},
                 cpu_s_per_stream_s=0.1,
-                cpu=HeldOutError(error=0.5, noise_floor=0.4, verdict="UNRESOLVED"),
+                cpu=CpuError(error=0.5, noise_floor=0.4, verdict="UNRESOLVED"),
                 n_max=None,
             ),
         ),
