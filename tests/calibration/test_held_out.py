@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 
 import numpy as np
 import pytest
@@ -199,3 +200,24 @@ def test_the_benchmark_finds_the_committed_bundles_by_what_the_profile_names(fol
         fidelity.committed(carrying, folder.parent)
     seen = write_runs(folder.parent / "seen", [Series("chief", {1: 1})], identity="in-sample", segments=4)
     assert fidelity.committed(carrying, folder.parent) == ([seen], [folder])
+
+
+def test_measuring_anew_runs_both_depths_keeps_what_is_there_and_tells_a_failure(tmp_path, monkeypatch):
+    asked, codes = [], {"--full": 3, "--holdout": 1}
+
+    def measure(command, **_):
+        asked.append(command[3:])
+        return subprocess.CompletedProcess(command, codes[command[4]])
+
+    monkeypatch.setattr(fidelity.subprocess, "run", measure)
+    with pytest.raises(subprocess.CalledProcessError):  # 3: some runs are void, the rest stand; 1: none stands
+        fidelity.measured_anew(tmp_path)
+    assert asked == [
+        ["measure", "--full", "--out", str(tmp_path / "full")],
+        ["measure", "--holdout", "--out", str(tmp_path / "holdout")],
+    ]
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "meta.json").write_text("{}")
+    codes["--holdout"] = 0
+    assert fidelity.measured_anew(tmp_path) == ([tmp_path / "full"], [tmp_path / "holdout"])
+    assert asked[2:] == [["measure", "--holdout", "--out", str(tmp_path / "holdout")]]
