@@ -11,9 +11,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
+from profiles import measured_ladder
 from profiles import profile as some_profile
 
-from pipeline.measure.bundle_writer import write_bundle
+from pipeline.measure.bundle_writer import packed, write_bundle
 from scenarios.bundle import TABLES, Content
 from scenarios.coefficient import Coefficient
 from scenarios.ladder import Ladder, Rung, Source
@@ -40,7 +41,7 @@ SEGMENT_FRAMES = 20
 WARM_UP = 2
 STAGGER_S = 0.3
 DATE = datetime.date(2026, 1, 31)
-COST = 8.0
+COST = 7.4
 """Factor on all CPU times, so that few streams of few frames fill the machine."""
 
 
@@ -61,7 +62,9 @@ def true_profile(*, wrong: Mapping[str, float] | None = None) -> Profile:
     return ours.model_copy(
         update={
             "name": "synthetic",
-            "measured": ours.measured.model_copy(update={"bundles": ("in-sample",)}),
+            "measured": ours.measured.model_copy(
+                update={"bundles": ("in-sample",), "ladders": (measured_ladder("chief", SOURCE, CHIEF, capacity=5),)}
+            ),
             "coefficients": coefficients,
         }
     )
@@ -110,7 +113,7 @@ def write_runs(
         if run["run"] in voids:
             run |= {"verdict": "void", "void_reason": "the generator was late"}
     facts = _facts(series, identity=identity, held_out=held_out)
-    return write_bundle(folder, facts=facts, rows=rows)
+    return write_bundle(folder, facts=facts, parts=[packed(rows)])
 
 
 def _facts(series: Sequence[Series], *, identity: str, held_out: bool) -> dict[str, object]:
@@ -154,7 +157,7 @@ def scrambled(folder: Path, out: Path, *, seed: int) -> Path:
             frame = frame.assign(**{column: frame[column].to_numpy()[rng.permutation(len(frame))]})
         rows[name] = frame.astype(object).where(frame.notna(), None).to_dict("records")
     facts = {key: value for key, value in bundle.meta if key != "tables"}
-    return write_bundle(out, facts=facts, rows=rows)
+    return write_bundle(out, facts=facts, parts=[packed(rows)])
 
 
 def arrivals_of_load(entry: Series, streams: int, *, segments: int) -> Arrivals:
