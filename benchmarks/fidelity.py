@@ -111,6 +111,8 @@ def document(fitted: Profile, result: ReplayResult) -> dict[str, Any]:
         "verdicts": _by_figure(held_out, "verdict"),
         "in_sample": _by_figure(result.summary(in_sample=True), "error"),
         "near_capacity": result.document()["rivals"],
+        "by_band": result.document()["by_band"],
+        "segments_by_band": result.document()["segments_by_band"],
         "ladders": [ladder.model_dump(mode="json") for ladder in fitted.held_out.ladders],
         "cannot_know": result.document()["cannot_know"],
         "notes": list(result.notes),
@@ -153,7 +155,7 @@ def _found(asked: argparse.Namespace) -> tuple[dict[str, Any], str]:
         fitted, result = judged(in_sample, held_out, name=shipped.name, seed=asked.seed, workers=asked.workers)
     same = differences(fitted, shipped) if asked.measure is None else {}
     lines = [f"{name.replace('_', ' ')}: {'yes' if value else 'no'}" for name, value in same.items()]
-    return document(fitted, result) | same, "\n".join([str(result), "", *lines])
+    return document(fitted, result) | same, "\n".join([result.table_text(), "", *lines])
 
 
 def _identity(folder: Path) -> str:

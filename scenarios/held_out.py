@@ -13,7 +13,7 @@ Fraction = Annotated[float, Field(ge=0)]
 """An error as a fraction of what was measured; may exceed 1."""
 
 
-class HeldOutFigure(SpecModel):
+class FigureErrors(SpecModel):
     """One figure over all held-out loads up to 0.8 of N_max; N_max itself over the ladders that were searched."""
 
     figure: Name
@@ -32,15 +32,15 @@ class HeldOutFigure(SpecModel):
     """Median absolute error of each of the simplest models; null where one says nothing."""
 
 
-class HeldOutError(SpecModel):
-    """The error of one figure on one ladder, beside its noise floor."""
+class CpuError(SpecModel):
+    """The error of CPU per stream-second on one ladder, beside its noise floor."""
 
     error: Fraction
     noise_floor: Fraction | None
     verdict: Verdict
 
 
-class HeldOutNMax(SpecModel):
+class NMaxError(SpecModel):
     """The largest number of streams that a ladder's node holds."""
 
     measured: PositiveCount
@@ -50,7 +50,7 @@ class HeldOutNMax(SpecModel):
     verdict: Verdict
 
 
-class HeldOutLadder(SpecModel):
+class LadderErrors(SpecModel):
     """One held-out ladder with one clip."""
 
     ladder: Name
@@ -61,13 +61,13 @@ class HeldOutLadder(SpecModel):
     """Theirs, highest first."""
     cpu_s_per_stream_s: Annotated[float, Field(gt=0)]
     """CPU-seconds per stream-second of one stream alone, as the profile has it: where the ladder stands."""
-    cpu: HeldOutError | None
+    cpu: CpuError | None
     """CPU per stream-second, median over its loads up to 0.8 of N_max; null where there is none."""
-    n_max: HeldOutNMax | None
+    n_max: NMaxError | None
     """Null where it was not searched."""
 
 
-class HeldOut(SpecModel):
+class HeldOutErrors(SpecModel):
     """What `headroom replay` found on bundles that were measured by a protocol fixed before the fit."""
 
     bundles: Annotated[tuple[Text, ...], Field(min_length=1)]
@@ -80,5 +80,5 @@ class HeldOut(SpecModel):
     """Of the predicted service times."""
     repeats: PositiveCount
     """The fewest runs of a held-out load."""
-    figures: tuple[HeldOutFigure, ...]
-    ladders: Annotated[tuple[HeldOutLadder, ...], Field(min_length=1)]
+    figures: tuple[FigureErrors, ...]
+    ladders: Annotated[tuple[LadderErrors, ...], Field(min_length=1)]

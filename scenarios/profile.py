@@ -10,7 +10,7 @@ from pydantic import Field, model_validator
 from scenarios.base import IsoDate, Name, PositiveCount, SpecModel, Text
 from scenarios.coefficient import Coefficient
 from scenarios.errors import CalibrationError, Problem, ScenarioError
-from scenarios.held_out import HeldOut
+from scenarios.held_out import HeldOutErrors
 from scenarios.ladder import Ladder, Source
 from scenarios.machine import EncoderFacts, MachineFacts
 from scenarios.reading.load import load
@@ -116,7 +116,7 @@ class Profile(SpecModel):
     machine: MachineFacts
     encoder: EncoderFacts
     measured: Measured
-    held_out: HeldOut | None = None
+    held_out: HeldOutErrors | None = None
     """How far it was off on loads that its fit has not seen; null where that was not measured."""
     coefficients: tuple[Coefficient, ...]
     draws: Draws

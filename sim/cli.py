@@ -152,6 +152,7 @@ def replay(
         Path | None, typer.Option(metavar="FILE", help="write the profile with the errors on held-out loads in it")
     ] = None,
     extrapolate: Extrapolate = False,
+    details: Annotated[bool, typer.Option("--details", help="every load beside the errors over all")] = False,
     json: Json = False,
     quiet: Quiet = False,
 ) -> None:
@@ -181,7 +182,7 @@ def replay(
 
         print(to_json(result.document()), end="")
         return
-    print(result)
+    print(result.table_text(details=details))
     if out:
         print(f"\n{out}")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from scenarios.held_out import HeldOut, HeldOutError, HeldOutLadder, HeldOutNMax
+from scenarios.held_out import CpuError, HeldOutErrors, LadderErrors, NMaxError
 from scenarios.ladder import Ladder, Source
 from scenarios.profile import Profile
 from sim.stream_cost import stream_cpu_s
@@ -28,7 +28,7 @@ def held_out_text(profile: Profile, source: Source, ladder: Ladder) -> str:
     )
 
 
-def nearest_ladder(held_out: HeldOut, cpu_s_per_stream_s: float) -> HeldOutLadder:
+def nearest_ladder(held_out: HeldOutErrors, cpu_s_per_stream_s: float) -> LadderErrors:
     """Return the held-out ladder whose CPU per stream-second has the smallest ratio to a given one."""
     searched = [entry for entry in held_out.ladders if entry.n_max is not None]
     return min(
@@ -36,7 +36,7 @@ def nearest_ladder(held_out: HeldOut, cpu_s_per_stream_s: float) -> HeldOutLadde
     )
 
 
-def _cpu_text(cpu: HeldOutError | None) -> str:
+def _cpu_text(cpu: CpuError | None) -> str:
     if cpu is None:
         return "not measured"
     floor = "not measured" if cpu.noise_floor is None else f"{cpu.noise_floor:.1%}"
@@ -45,7 +45,7 @@ def _cpu_text(cpu: HeldOutError | None) -> str:
     return f"{cpu.error:.1%} off (noise floor {floor}, target {cpu.verdict})"
 
 
-def _n_max_text(n_max: HeldOutNMax | None) -> str:
+def _n_max_text(n_max: NMaxError | None) -> str:
     if n_max is None:
         return "not measured"
     if n_max.verdict == "UNRESOLVED":

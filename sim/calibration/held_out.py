@@ -10,7 +10,7 @@ import pandas as pd
 
 from scenarios.bundle import BundleMeta, Content
 from scenarios.errors import CalibrationError
-from scenarios.held_out import HeldOut, HeldOutError, HeldOutFigure, HeldOutLadder, HeldOutNMax
+from scenarios.held_out import CpuError, FigureErrors, HeldOutErrors, LadderErrors, NMaxError
 from scenarios.ladder import Ladder
 from scenarios.profile import Profile
 from sim.calibration.evidence import hardware
@@ -33,7 +33,7 @@ def with_held_out(profile: Profile, result: ReplayResult) -> Profile:
     return profile.model_copy(update={"held_out": held_out_table(result, profile)})
 
 
-def held_out_table(result: ReplayResult, profile: Profile) -> HeldOut:
+def held_out_table(result: ReplayResult, profile: Profile) -> HeldOutErrors:
     """Return the errors of a profile on what its fit has not seen.
 
     Args:
@@ -49,7 +49,7 @@ def held_out_table(result: ReplayResult, profile: Profile) -> HeldOut:
     metas = _held_out_bundles(result.bundles, profile)
     metrics = result.metrics[~result.metrics["in_sample"]]
     _check_unseen(result.metrics, result.bundles)
-    return HeldOut(
+    return HeldOutErrors(
         bundles=tuple(meta.identity for meta in metas),
         date=max(meta.date for meta in metas),
         protocol_sha256=_protocol(metas),
@@ -114,9 +114,9 @@ def _repeats(metrics: pd.DataFrame) -> int:
     return int(loads["repeats"].min())
 
 
-def _figure(row: dict[str, Any]) -> HeldOutFigure:
+def _figure(row: dict[str, Any]) -> FigureErrors:
     judged = row["verdict"]
-    return HeldOutFigure.model_validate(
+    return FigureErrors.model_validate(
         {
             "figure": row["metric"],
             "loads": row["cases"],
@@ -130,9 +130,9 @@ def _figure(row: dict[str, Any]) -> HeldOutFigure:
     )
 
 
-def _ladder(name: str, clip: str, rows: pd.DataFrame, metas: Sequence[BundleMeta], profile: Profile) -> HeldOutLadder:
+def _ladder(name: str, clip: str, rows: pd.DataFrame, metas: Sequence[BundleMeta], profile: Profile) -> LadderErrors:
     ladder, content = _described(name, clip, metas)
-    return HeldOutLadder(
+    return LadderErrors(
         ladder=name,
         clip=clip,
         source=content.source.label,
@@ -151,23 +151,23 @@ def _described(name: str, clip: str, metas: Sequence[BundleMeta]) -> tuple[Ladde
     raise ValueError(f"no bundle describes ladder {name} and clip {clip}")
 
 
-def _cpu(rows: pd.DataFrame) -> HeldOutError | None:
+def _cpu(rows: pd.DataFrame) -> CpuError | None:
     loads = judged_loads(rows)
     of_cpu = loads[loads["metric"] == "cpu"]
     if of_cpu.empty:
         return None
     error, floor = float(of_cpu["error"].abs().median()), float(of_cpu["noise_floor"].median())
     judged = verdict(error, floor=floor, target=FIGURES["cpu"].target)
-    return HeldOutError.model_validate({"error": _rounded(error), "noise_floor": _rounded(floor), "verdict": judged})
+    return CpuError.model_validate({"error": _rounded(error), "noise_floor": _rounded(floor), "verdict": judged})
 
 
-def _n_max(rows: pd.DataFrame) -> HeldOutNMax | None:
+def _n_max(rows: pd.DataFrame) -> NMaxError | None:
     if rows.empty:
         return None
     if len(rows) > 1:  # searched with staggered and with aligned starts: the smaller one is what a node is good for
         rows = rows[rows["measured"] == rows["measured"].min()].iloc[:1]
     row = rows.iloc[0]
-    return HeldOutNMax.model_validate(
+    return NMaxError.model_validate(
         {
             "measured": int(row["measured"]),
             "predicted": int(row["predicted"]),

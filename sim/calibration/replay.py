@@ -14,6 +14,7 @@ import pandas as pd
 
 from scenarios.bundle import BundleMeta
 from scenarios.profile import Profile
+from sim.calibration.by_band import errors_by_band, segments_by_band
 from sim.calibration.cases import Case, Measurements, bracket, read_measurements
 from sim.calibration.comparison import TIDY, band_of, load_rows, n_max_row, segment_errors, segment_rows
 from sim.calibration.prediction import Predictions, bands_rest_on, null_models, predict
@@ -21,16 +22,17 @@ from sim.calibration.replay_notes import CANNOT_KNOW, notes
 from sim.calibration.replay_text import (
     aligned,
     readable,
+    readable_bands,
+    readable_n_max,
     readable_rivals,
+    readable_segment_bands,
     readable_segments,
     readable_summary,
     telling,
 )
-from sim.calibration.verdicts import rivals, summary
+from sim.calibration.verdicts import n_max_verdicts, rivals, summary
 from sim.calibration.workers import Progress
 from sim.coverage import require_coverage
-
-SAMPLES = ((False, "Held out"), (True, "In-sample"))
 
 
 @dataclass(frozen=True)
@@ -74,13 +76,13 @@ class ReplayResult:
         """Return the figures of every load as a reader wants them, all as text."""
         return readable(self.metrics)
 
-    def table_text(self) -> str:
-        """Return every table with its notes, for a terminal."""
+    def table_text(self, *, details: bool = False) -> str:
+        """Return the errors by band and over all loads with their notes, for a terminal; with `details` every load."""
         named = "Bundle" if len(self.bundles) == 1 else "Bundles"
         identities = ", ".join(meta.identity for meta in self.bundles)
         lines = [f"{named} {identities} replayed with profile {self.profile}, seed {self.seed}"]
-        for title, table, left in self._tables():
-            lines += ["", *([title, ""] if title else []), *aligned(table, left=left)]
+        for title, table, left in [*(self._of_loads() if details else ()), *self._tables()]:
+            lines += ["", title, "", *aligned(table, left=left)]
         lines += ["", *(f"  - {note}" for note in self.notes)]
         lines += ["", "What the model cannot know:", *(f"  - {what}" for what in CANNOT_KNOW)]
         return "\n".join(lines)
@@ -96,31 +98,42 @@ class ReplayResult:
             "held_out": records(self.summary(in_sample=False)),
             "in_sample": records(self.summary(in_sample=True)),
             "rivals": records(self.rivals(in_sample=False)),
+            "by_band": records(errors_by_band(self.metrics)),
+            "segments_by_band": records(segments_by_band(self.segment_errors)),
             "metrics": records(self.metrics),
             "segment_errors": records(self.segment_errors),
         }
 
     def __str__(self) -> str:
-        return self.table_text()
+        return self.table_text(details=True)
 
     def _repr_html_(self) -> str:
         tables = "".join(
-            f"<p>{html.escape(title)}</p>{table.to_html(index=False)}" for title, table, _ in self._tables()
+            f"<p>{html.escape(title)}</p>{table.to_html(index=False)}"
+            for title, table, _ in [*self._of_loads(), *self._tables()]
         )
         notes = "".join(f"<li>{html.escape(note)}</li>" for note in self.notes)
         limits = "".join(f"<li>{html.escape(what)}</li>" for what in CANNOT_KNOW)
         return f"{tables}<ul>{notes}</ul><p>What the model cannot know:</p><ul>{limits}</ul>"
 
-    def _tables(self) -> Iterator[tuple[str, pd.DataFrame, int]]:
-        """Yield each table with its title and how many of its columns stand to the left."""
+    def _of_loads(self) -> Iterator[tuple[str, pd.DataFrame, int]]:
+        """Yield the tables of single loads, each with its title and how many of its columns stand to the left."""
         described = len(telling(self.metrics))
-        yield "", self.table(), described + 4
-        yield "Publication of single segments", readable_segments(self.segment_errors), described + 2
-        for in_sample, title in SAMPLES:
-            of_sample = self.summary(in_sample=in_sample)
-            if len(of_sample):
-                yield f"{title}, all loads up to 0.8 of N_max", readable_summary(of_sample, judged=not in_sample), 1
-        best = self.rivals(in_sample=False)
+        yield "Every load", self.table(), described + 4
+        yield "Publication of single segments at every load", readable_segments(self.segment_errors), described + 2
+
+    def _tables(self) -> Iterator[tuple[str, pd.DataFrame, int]]:
+        """Yield the tables over several loads, likewise."""
+        yield "By share of N_max", readable_bands(errors_by_band(self.metrics)), 3
+        of_segments = readable_segment_bands(segments_by_band(self.segment_errors))
+        if len(of_segments):
+            yield "Publication of single segments", of_segments, 2
+        searched = self.metrics[self.metrics["metric"] == "n_max"]
+        if len(searched):
+            yield "The largest number of streams that holds", readable_n_max(searched, n_max_verdicts(searched)), 3
+        held_out, best = self.summary(in_sample=False), self.rivals(in_sample=False)
+        if len(held_out):
+            yield "Held out, all loads up to 0.8 of N_max", readable_summary(held_out), 1
         if len(best):
             yield "Held out, 0.5 to 0.8 of N_max: who predicts best", readable_rivals(best), 1
 

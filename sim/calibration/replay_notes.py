@@ -15,14 +15,15 @@ from sim.calibration.prediction import bands_rest_on
 
 WITHIN = [name for _, name in BANDS]
 CANNOT_KNOW = (
-    "what an unseen clip shows: the cost of its frames is taken from the contents that were fitted",
-    "how the cost of single frames hangs together: each is drawn by itself, a burst of dear ones is not",
-    "hand-overs of Python's global lock, and preemption within a job: a job keeps its core until it is done",
-    "caches and memory bandwidth that cores share, beyond one growth of all costs with load",
-    "other processes and the hypervisor: the model has every core to itself",
+    "what an unseen clip shows: its frames are taken to cost what those of the reference content do",
+    "how the costs of single frames hang together: each is drawn by itself, so that no burst of dear ones comes",
+    "Python's global lock: threads wait for cores in the model, not for each other",
+    "caches, memory bandwidth and clocks that cores share, beyond one growth of all costs with the cores in use",
+    "the system's scheduler, beyond three numbers that were fitted to latencies",
+    "other processes and the hypervisor: the model shares its cores with the load generator alone",
     "the machine's speed on that day: two measurements of one load differ by the noise floor",
     "frames that are dropped once seconds of them wait: beyond capacity the model's queue grows without end",
-    "reading and writing of sockets: an arrival is the moment when its frame was complete at the server",
+    "sockets: an arrival is the moment when its frame was complete at the server",
 )
 """What no prediction of the node model has in it."""
 
@@ -73,6 +74,8 @@ def _notes_of_bundle(
             f"{named}the profile is of another machine ({profile.machine.cpu_model}, {profile.machine.cores} cores) "
             f"than the bundle ({meta.machine.cpu_model}, {meta.machine.cores} cores)"
         )
+    if meta.identity not in profile.measured.bundles and meta.depth != "holdout":
+        yield f"{named}not fitted, but held out by no protocol either: its ladders may be ones that the fit has seen"
     if meta.contended:
         yield f"{named}contended: other load disturbed the measurement"
     if void := int((runs["verdict"] == "void").sum()):

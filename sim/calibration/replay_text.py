@@ -43,7 +43,8 @@ def readable_segments(errors: pd.DataFrame) -> pd.DataFrame:
             str(row["load"]),
             row["band"],
             str(row["segments"]),
-            *(percent(row[name]) for name in ("mape", "bias")),
+            percent(row["mape"], signed=False),
+            percent(row["bias"]),
             "–" if np.isnan(row["correlation"]) else f"{row['correlation']:.2f}",
         )
         for row in errors.to_dict("records")
@@ -51,8 +52,60 @@ def readable_segments(errors: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=[*_titles(told), "N", "of N_max", "segments", "MAPE", "bias", "correlation"])
 
 
-def readable_summary(summary: pd.DataFrame, *, judged: bool) -> pd.DataFrame:
-    """Return the errors over all loads as a reader wants them, all text; with targets and verdicts if `judged`."""
+def readable_bands(errors: pd.DataFrame) -> pd.DataFrame:
+    """Return the errors by sample and band as a reader wants them, all text."""
+    rows = []
+    for row in errors.to_dict("records"):
+        name = row["metric"]
+        relative = FIGURES[name].relative or name == "overloaded"
+        show = percent if relative else number
+        told = [
+            percent(row["error"], signed=False) if relative else number(row["error"]),
+            percent(row["worst"], signed=False) if relative else number(row["worst"]),
+            show(row["bias"]),
+            percent(row["noise_floor"], signed=False) if relative else number(row["noise_floor"]),
+        ]
+        rows.append((_told(row, "in_sample"), row["band"], name, str(row["loads"]), *told))
+    titles = ["seen by", "of N_max", "figure", "loads", "median error", "worst", "bias", "noise floor"]
+    return pd.DataFrame(rows, columns=titles)
+
+
+def readable_segment_bands(errors: pd.DataFrame) -> pd.DataFrame:
+    """Return how well single publications are predicted by sample and band, all text."""
+    rows = [
+        (
+            _told(row, "in_sample"),
+            row["band"],
+            str(row["loads"]),
+            str(row["segments"]),
+            percent(row["mape"], signed=False),
+            percent(row["bias"]),
+            "–" if np.isnan(row["correlation"]) else f"{row['correlation']:.2f}",
+        )
+        for row in errors.to_dict("records")
+    ]
+    return pd.DataFrame(rows, columns=["seen by", "of N_max", "loads", "segments", "MAPE", "bias", "correlation"])
+
+
+def readable_n_max(metrics: pd.DataFrame, verdicts: Sequence[str]) -> pd.DataFrame:
+    """Return the rows of N_max as a reader wants them, all text."""
+    rows = [
+        (
+            row["ladder"],
+            row["clip"],
+            _told(row, "in_sample"),
+            *(f"{row[name]:.0f}" for name in ("measured", "predicted", "division")),
+            percent(row["error"]),
+            "–" if row["in_sample"] else judged,
+        )
+        for row, judged in zip(metrics.to_dict("records"), verdicts, strict=True)
+    ]
+    titles = ["ladder", "clip", "seen by", "measured", "predicted", NULL_TITLES[-1], "error", "verdict"]
+    return pd.DataFrame(rows, columns=titles)
+
+
+def readable_summary(summary: pd.DataFrame) -> pd.DataFrame:
+    """Return the errors over all loads beside targets, noise floors and null models, all text."""
     rows = [
         (
             row["metric"],
@@ -64,8 +117,7 @@ def readable_summary(summary: pd.DataFrame, *, judged: bool) -> pd.DataFrame:
         for row in summary.to_dict("records")
     ]
     titles = ["figure", "loads", "median error", "worst", "noise floor", "target", "verdict"]
-    table = pd.DataFrame(rows, columns=[*titles, *NULL_TITLES])
-    return table if judged else table.drop(columns=["target", "verdict"])
+    return pd.DataFrame(rows, columns=[*titles, *NULL_TITLES])
 
 
 def readable_rivals(rivals: pd.DataFrame) -> pd.DataFrame:

@@ -11,19 +11,22 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
+from profiles import measured_ladder
 from profiles import profile as some_profile
 
-from pipeline.measure.bundle_writer import write_bundle
+from pipeline.measure.bundle_writer import packed, write_bundle
 from scenarios.bundle import TABLES, Content
-from scenarios.coefficient import COEFFICIENTS, Coefficient, Provenance
+from scenarios.coefficient import Coefficient
 from scenarios.ladder import Ladder, Rung, Source
 from scenarios.machine import MachineFacts
-from scenarios.profile import Draws, Profile
+from scenarios.profile import Profile
 from sim.calibration.arrivals import Arrivals, StreamArrivals, replicated
 from sim.calibration.node import run_node
-from sim.calibration.outcome import predicted
+from sim.calibration.cores import scheduling
+from sim.calibration.outcome import outcome_of
 from sim.calibration.service import service_times
 from sim.calibration.tables import read_bundle
+from sim.stream_cost import startup_s
 
 FPS = 10.0
 SOURCE = Source(width=640, height=360, fps=FPS, bitrate_bps=1e6)
@@ -38,26 +41,8 @@ SEGMENT_FRAMES = 20
 WARM_UP = 2
 STAGGER_S = 0.3
 DATE = datetime.date(2026, 1, 31)
-TRUTH = {
-    "ingest_cpu_s_per_stream_s": 0.01,
-    "other_cpu_s_per_stream_s": 0.02,
-    f"decode_cpu_s_per_frame {SOURCE.label}": 0.009,
-    **{f"scale_cpu_s_per_frame {rung.label}": 0.002 for rung in (BIG, MIDDLE, SMALL)},
-    f"encode_cpu_s_per_frame {BIG.label}": 0.020,
-    f"encode_cpu_s_per_frame {MIDDLE.label}": 0.018,
-    f"encode_cpu_s_per_frame {SMALL.label}": 0.007,
-    **{f"mux_cpu_s_per_frame {rung.label}": 0.0002 for rung in (BIG, MIDDLE, SMALL)},
-    "cpu_growth_at_capacity": 0.1,
-    "usable_core_fraction": 0.95,
-    "rss_bytes_per_stream": 60e6,
-    "startup_s": 2.2,
-    "segment_publish_s": 0.03,
-    f"decode_cpu_cv {SOURCE.label}": 0.2,
-    **{f"encode_cpu_cv {rung.label}": 0.2 for rung in (BIG, MIDDLE, SMALL)},
-    f"decode_keyframe_factor {SOURCE.label}": 1.2,
-    **{f"encode_keyframe_factor {rung.label}": 1.5 for rung in (BIG, MIDDLE, SMALL)},
-}
-CAPACITY = 6
+COST = 7.4
+"""Factor on all CPU times, so that few streams of few frames fill the machine."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -72,16 +57,15 @@ class Series:
 
 def true_profile(*, wrong: Mapping[str, float] | None = None) -> Profile:
     """Return the profile that knows the coefficients; `wrong` gives factors on those whose key starts so."""
-    values = {key: value * _factor(key, wrong or {}) for key, value in TRUTH.items()}
-    invented = some_profile()
-    return invented.model_copy(
+    ours = some_profile(spread=0.0, cost=COST)
+    coefficients = tuple(_off(one, _factor(one.key, wrong or {})) for one in ours.coefficients)
+    return ours.model_copy(
         update={
             "name": "synthetic",
-            "measured": invented.measured.model_copy(
-                update={"bundles": ("in-sample",), "source": SOURCE, "ladder": CHIEF, "capacity_streams": CAPACITY}
+            "measured": ours.measured.model_copy(
+                update={"bundles": ("in-sample",), "ladders": (measured_ladder("chief", SOURCE, CHIEF, capacity=5),)}
             ),
-            "coefficients": tuple(_coefficient(key, value) for key, value in values.items()),
-            "draws": Draws(columns=tuple(values), rows=(tuple(values.values()),) * 2),
+            "coefficients": coefficients,
         }
     )
 
@@ -90,12 +74,8 @@ def _factor(key: str, wrong: Mapping[str, float]) -> float:
     return next((factor for start, factor in wrong.items() if key.startswith(start)), 1.0)
 
 
-def _coefficient(key: str, value: float) -> Coefficient:
-    name, _, of = key.partition(" ")
-    provenance = Provenance(kind="assumed", source="invented for a test", date=DATE)
-    return Coefficient(
-        name=name, of=of, unit=COEFFICIENTS[name].unit, middle=value, low=value, high=value, provenance=provenance
-    )
+def _off(one: Coefficient, factor: float) -> Coefficient:
+    return one.model_copy(update={name: factor * getattr(one, name) for name in ("low", "middle", "high")})
 
 
 def write_runs(
@@ -133,7 +113,7 @@ def write_runs(
         if run["run"] in voids:
             run |= {"verdict": "void", "void_reason": "the generator was late"}
     facts = _facts(series, identity=identity, held_out=held_out)
-    return write_bundle(folder, facts=facts, rows=rows)
+    return write_bundle(folder, facts=facts, parts=[packed(rows)])
 
 
 def _facts(series: Sequence[Series], *, identity: str, held_out: bool) -> dict[str, object]:
@@ -177,27 +157,26 @@ def scrambled(folder: Path, out: Path, *, seed: int) -> Path:
             frame = frame.assign(**{column: frame[column].to_numpy()[rng.permutation(len(frame))]})
         rows[name] = frame.astype(object).where(frame.notna(), None).to_dict("records")
     facts = {key: value for key, value in bundle.meta if key != "tables"}
-    return write_bundle(out, facts=facts, rows=rows)
+    return write_bundle(out, facts=facts, parts=[packed(rows)])
 
 
-def arrivals_of_load(ladder: Ladder, streams: int, *, segments: int, stagger_s: float = STAGGER_S) -> Arrivals:
+def arrivals_of_load(entry: Series, streams: int, *, segments: int) -> Arrivals:
     """Return a load of regular frames."""
     frames = np.arange((segments + WARM_UP) * SEGMENT_FRAMES + 1)  # the last one closes the last segment
     first = StreamArrivals(0, frames / FPS + 0.01, frames / FPS, frames % SEGMENT_FRAMES == 0, frames)
-    pattern = Arrivals((first,), SOURCE, ladder, some_profile().machine.cores, WARM_UP)
-    return replicated(pattern, streams, stagger_s=stagger_s)
+    cores = some_profile().machine.cores
+    pattern = Arrivals((first,), SOURCE, LADDERS[entry.ladder], entry.clip, cores, WARM_UP)
+    return replicated(pattern, streams, stagger_s=STAGGER_S if entry.start == "staggered" else 0.0)
 
 
 def _add_run(rows, entry, number, load, repeat, *, segments, speed, rng):
     """Add a run of the node model, its times on disk as they would be measured."""
-    arrivals = arrivals_of_load(
-        LADDERS[entry.ladder], load, segments=segments, stagger_s=STAGGER_S if entry.start == "staggered" else 0.0
-    )
-    values = {key: value * (speed if "_cpu_s_" in key else 1.0) for key, value in TRUTH.items()}
+    arrivals = arrivals_of_load(entry, load, segments=segments)
+    values = {key: value * (speed if "_cpu_s_per_" in key else 1.0) for key, value in true_profile().middle().items()}
     seed = 1000 + number
-    outcome = predicted(arrivals, true_profile(), values=values, seed=seed)
-    services = service_times(arrivals, true_profile(), values=values, seed=seed)
-    records = run_node(arrivals, services)
+    services = service_times(arrivals, values=values, seed=seed)
+    records = run_node(arrivals, services, scheduling=scheduling(values), seed=seed)
+    outcome = outcome_of(arrivals, services, records, startup_s=startup_s(values, arrivals.ladder))
     media_s = load * (arrivals.window_end_s - arrivals.window_start_s)
     rows["runs"].append(
         dict.fromkeys(TABLES["runs"], 0.0)
@@ -212,7 +191,7 @@ def _add_run(rows, entry, number, load, repeat, *, segments, speed, rng):
             "wall_s": media_s / load,
             "media_s": media_s,
             "server_cpu_s": outcome.cpu_s_per_stream_s * media_s,
-            "ingest_cpu_s": TRUTH["ingest_cpu_s_per_stream_s"] * media_s,
+            "ingest_cpu_s": 0.01 * media_s,
             "rss_bytes": 6e7 * (1 + load),
             "backlog_slope": outcome.slope.middle,
             "backlog_slope_low": outcome.slope.low,
@@ -223,7 +202,7 @@ def _add_run(rows, entry, number, load, repeat, *, segments, speed, rng):
         }
     )
     for stream, service in zip(arrivals.streams, services, strict=True):
-        _add_stream(rows, number, stream, service, startup_s=TRUTH["startup_s"] * rng.normal(1, 0.01))
+        _add_stream(rows, number, stream, service, startup_s=outcome.startup_s.mean() * rng.normal(1, 0.01))
     _add_records(rows, number, records, services, warm_until_s=arrivals.window_start_s)
 
 
@@ -268,7 +247,7 @@ def _add_records(rows, number, records, services, *, warm_until_s):
                 "starts_segment": record["frame"] % SEGMENT_FRAMES == 0,
                 "scale_cpu_s": 0.1 * service.picture_s[record["frame"]],
                 "encode_cpu_s": 0.9 * service.picture_s[record["frame"]],
-                "mux_cpu_s": service.mux_s,
+                "mux_cpu_s": service.mux_s[record["frame"]],
                 "encoded_s": record["encoded_s"],
                 "muxed_s": record["muxed_s"],
             }
