@@ -12,7 +12,7 @@ from planted_run import planted_run
 from small_measurement import CASE, choice, small_plan
 
 from pipeline.ladders import x264
-from pipeline.measure import lock, measurement, plan, session
+from pipeline.measure import lock, plan, session
 from pipeline.measure.accepted import PRESETS, refused_options
 from pipeline.measure.lock import measuring_alone
 from pipeline.measure.measurement import measure
@@ -172,7 +172,7 @@ def test_what_x264_tells_of_each_preset_is_what_was_asked_and_another_preset_is_
 
 
 def test_a_second_measurement_waits_for_the_load_of_the_first_and_says_so(tmp_path, runs):
-    path = measurement.SourceClip and lock.cache_folder() / lock.LOCK
+    path = lock.cache_folder() / lock.LOCK
     path.parent.mkdir(parents=True, exist_ok=True)
     holder = path.open("a+")
     fcntl.flock(holder, fcntl.LOCK_EX)
@@ -186,9 +186,10 @@ def test_a_second_measurement_waits_for_the_load_of_the_first_and_says_so(tmp_pa
 
 
 def test_who_waits_in_vain_is_told_and_leaves_the_lock_alone():
-    with measuring_alone(say=print), pytest.raises(NotReady, match="has been measuring for 0 s"):
-        with measuring_alone(say=print, patience_s=0.2):
-            pass
+    with measuring_alone(say=print):
+        second = measuring_alone(say=print, patience_s=0.2)
+        with pytest.raises(NotReady, match="has been measuring for 0 s"):
+            second.__enter__()
     with measuring_alone(say=print, patience_s=0.2) as waited_s:
         assert waited_s < 0.2
 
