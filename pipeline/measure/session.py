@@ -132,7 +132,7 @@ class Session:
     def restore(self, taken: Taken) -> None:
         """Note a run that was taken earlier."""
         run = taken.rows["runs"][0]
-        self._repeats[self._load(run["ladder"], run["clip"], run["preset"], run["start"], taken.streams)] += 1
+        self._repeats[(run["ladder"], run["clip"], run["preset"], run["start"], taken.streams)] += 1
         self._note(taken)
 
     def probe(self, case: Case) -> None:
@@ -153,8 +153,8 @@ class Session:
             self.tables.append(packed(rows))
         except KeyboardInterrupt:
             self.stopped = INTERRUPTED
-        except NotReady as error:
-            self.unmet.append(f"origin, authorisation and restarts ({error})")
+        except (NotReady, RuntimeError) as error:  # of a process that died: the loads are measured all the same
+            self.unmet.append(f"origin, authorisation and restarts ({_last_line(error)})")
 
     def tick(self, doing: str) -> None:
         """Tell that something is being done."""
@@ -189,7 +189,7 @@ class Session:
         case = agenda.series.case
         clip = self._clips[case]
         names = (case.ladder_name, clip.content.name, case.preset)
-        load = self._load(*names, case.start, streams)
+        load = (*names, case.start, streams)
         labels = Labels(self._next_run, *names, self._repeats[load], case.start)
         refused = self._refused_options(case)
         taken = self._taken(agenda.series, streams, labels, refused, doing)
@@ -223,9 +223,9 @@ class Session:
         except EncoderUnavailable:
             raise
         except (KeyboardInterrupt, NotReady, RuntimeError) as error:
-            interrupted = isinstance(error, KeyboardInterrupt)
-            reason = f"cut short: {INTERRUPTED if interrupted else str(error).strip().splitlines()[-1]}"
-            self.stopped = INTERRUPTED if interrupted else None
+            if isinstance(error, KeyboardInterrupt):
+                self.stopped = INTERRUPTED
+            reason = f"cut short: {self.stopped or _last_line(error)}"
             self._say(f"{said}: void ({reason})")
             return Taken(series.name, streams, rows_of_nothing(labels, streams=streams, reason=reason), None, False)
         self._say(f"{said}: {_result(raw, verdict)}")
@@ -257,10 +257,10 @@ class Session:
     def _gone_s(self) -> float:
         return time.monotonic() - self._zero_s
 
-    @staticmethod
-    def _load(*key: object) -> tuple[object, ...]:
-        """Return what is alike in all repeats of a load."""
-        return key
+
+def _last_line(error: BaseException) -> str:
+    """Return what an error comes down to: of a child that died, the end of what it wrote."""
+    return str(error).strip().splitlines()[-1]
 
 
 def _result(raw: RawRun, verdict: Verdict) -> str:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import fcntl
+import os
+import signal
 import threading
 import time
 from dataclasses import replace
@@ -17,6 +19,7 @@ from pipeline.measure.accepted import PRESETS, refused_options
 from pipeline.measure.lock import measuring_alone
 from pipeline.measure.measurement import measure
 from pipeline.measure.plan import Series
+from pipeline.measure.progress import ended_gently
 from pipeline.serve import BUILT_IN_LADDER
 from scenarios.errors import NotReady
 from sim.calibration.tables import read_bundle, valid_runs
@@ -135,6 +138,30 @@ def test_an_interrupted_measurement_writes_what_stands(tmp_path, runs):
     assert bundle.runs["verdict"].tolist() == ["holds", "void"]
     assert bundle.runs["void_reason"][1] == "cut short: interrupted"
     assert done.lacking == (f"{CASE.label}, N = 2", "the rest of the plan: interrupted")
+
+
+def test_the_end_of_a_service_interrupts_as_the_keyboard_does(tmp_path, monkeypatch):
+    def run(streams, **options):
+        if streams == 2:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return planted_run(streams, **options)
+
+    monkeypatch.setattr(session, "run_load", run)
+    with ended_gently():
+        done, bundle, _ = measured(tmp_path, loads=(1, 2, 3))
+    assert bundle.runs["void_reason"][1] == "cut short: interrupted"
+    assert done.lacking[-1] == "the rest of the plan: interrupted"
+    assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+
+
+def test_probes_that_fail_are_told_and_cost_no_load(tmp_path, runs, monkeypatch):
+    def dies(**options):
+        raise RuntimeError("the probe ended with code 1:\nTraceback\nOSError: no room")
+
+    monkeypatch.setattr(session, "run_probes", dies)
+    done, bundle, _ = measured(tmp_path, loads=(1,), probes_s=1.0)
+    assert bundle.runs["verdict"].tolist() == ["holds"]
+    assert done.lacking == ("origin, authorisation and restarts (OSError: no room)",)
 
 
 def test_an_interruption_before_anything_stands_writes_nothing(tmp_path, runs):
