@@ -25,6 +25,7 @@ from scenarios.errors import EncoderUnavailable, NotReady
 CONTENDED = 0.10
 """Share of the machine's CPU that may go elsewhere before a run is void, or in a quick measurement marked."""
 INTERRUPTED = "interrupted"
+CUT_BY_USER = f"cut short: {INTERRUPTED}"
 
 Say = Callable[[str], None]
 Progress = Callable[[float, str], None]
@@ -93,7 +94,7 @@ class Session:
         self._plan, self._backend, self._clips = plan, backend, clips
         self._say, self._progress, self._keep = say, progress, keep
         self._next_run = 0
-        self._noted: list[tuple[str, int, Tried | None]] = []
+        self._noted: list[tuple[str, int, Tried | None, str | None]] = []
         self._repeats: Counter[tuple[object, ...]] = Counter()
         self._cores = machine_facts().cores
         self._zero_s = time.monotonic()
@@ -106,8 +107,9 @@ class Session:
         """
         agendas = [Agenda(one, cores=self._cores) for one in series]
         for agenda in agendas:
-            for name, streams, tried in self._noted:
-                if name == agenda.series.name:
+            for name, streams, tried, reason in self._noted:
+                # That the user ended it says nothing against the load.
+                if name == agenda.series.name and reason != CUT_BY_USER:
                     agenda.took(streams, tried)
         while any([self._first(agenda) for agenda in agendas]):
             pass
@@ -223,9 +225,9 @@ class Session:
         except EncoderUnavailable:
             raise
         except (KeyboardInterrupt, NotReady, RuntimeError) as error:
-            if isinstance(error, KeyboardInterrupt):
-                self.stopped = INTERRUPTED
-            reason = f"cut short: {self.stopped or _last_line(error)}"
+            interrupted = isinstance(error, KeyboardInterrupt)
+            self.stopped = INTERRUPTED if interrupted else None
+            reason = CUT_BY_USER if interrupted else f"cut short: {_last_line(error)}"
             self._say(f"{said}: void ({reason})")
             return Taken(series.name, streams, rows_of_nothing(labels, streams=streams, reason=reason), None, False)
         self._say(f"{said}: {_result(raw, verdict)}")
@@ -247,7 +249,7 @@ class Session:
     def _note(self, taken: Taken) -> None:
         self.tables.append(packed(taken.rows))
         self._next_run = taken.number + 1
-        self._noted.append((taken.series, taken.streams, taken.tried))
+        self._noted.append((taken.series, taken.streams, taken.tried, taken.void_reason))
         self.contended |= taken.contended
         if taken.tried is None:
             self.void_reasons.append(taken.void_reason or "")

@@ -93,6 +93,26 @@ def test_a_measurement_that_was_killed_goes_on_where_it_ended_and_loses_nothing(
     assert not runs.duplicated(["ladder", "concurrent_streams", "clip", "repeat"]).any()
 
 
+def test_interruptions_are_kept_and_never_held_against_a_load(tmp_path, planted, monkeypatch):
+    run, interrupted = session.run_load, []
+
+    def interrupt(streams, **options):
+        if streams == 2 and len(interrupted) < 4:
+            interrupted.append(streams)
+            raise KeyboardInterrupt
+        return run(streams, **options)
+
+    monkeypatch.setattr(session, "run_load", interrupt)
+    for _ in range(4):
+        with pytest.raises(NotReady, match="interrupted; the same command goes on where it ended"):
+            take(tmp_path)
+    done, _ = take(tmp_path)
+    runs = read_bundle(done.folder).runs
+    assert (runs["void_reason"] == "cut short: interrupted").sum() == 4
+    assert planted[0] == SEARCH + 6 * ROUND
+    assert done.lacking == ()
+
+
 def test_a_spent_budget_keeps_what_was_measured_for_the_next_call(tmp_path, planted, monkeypatch):
     with pytest.raises(NotReady, match="too short for one load"):
         take(tmp_path, budget_s=5.0)
