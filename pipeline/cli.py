@@ -121,7 +121,7 @@ def measure(
     from pipeline.measure.depths import planned
     from pipeline.measure.holdout import measure_holdout
     from pipeline.measure.measurement import measure as measure_plan
-    from pipeline.measure.progress import budget_bar
+    from pipeline.measure.progress import budget_bar, ended_gently
 
     depth = options.depth(quick=quick, full=full, holdout=holdout)
     if depth is options.Depth.HOLDOUT:
@@ -129,7 +129,7 @@ def measure(
             {"FILE": file, "--preset": preset, "--content": content if content is not Content.CAMERA else None}
         )
     choice, plan = planned(depth, file=file, preset=preset, content=content, encoder=encoder)
-    with budget_bar(plan.expected_s) as (say, progress):
+    with ended_gently(), budget_bar(plan.expected_s) as (say, progress):
         take = measure_holdout if plan.depth == "holdout" else measure_plan
         measured = take(out, plan=plan, choice=choice, say=say, progress=progress)
     print(measured.folder)

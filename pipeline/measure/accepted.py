@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from fractions import Fraction
 
 import av
 from av.video.frame import PictureType
@@ -40,13 +39,15 @@ def refused_options(*, backend: str, preset: str, ladder: Ladder) -> str | None:
     if backend != "x264":
         return None
     for rung in ladder.encoded:
-        taken = _taken(rung, preset)
+        where = f"for rung {rung.name} with preset {preset}"
+        try:
+            taken = _taken(rung, preset)
+        except ValueError:  # no packet for the first picture: look-ahead or B-frames
+            return f"x264 took other options than asked: it keeps pictures back {where}"
         for option, value in _asked(rung, preset).items():
             if taken.get(option) != value:
-                return (
-                    f"x264 took other options than asked: {option}={taken.get(option)} instead of {value} "
-                    f"for rung {rung.name} with preset {preset}"
-                )
+                found = f"{option}={taken.get(option)} instead of {value}"
+                return f"x264 took other options than asked: {found} {where}"
     return None
 
 
@@ -63,7 +64,7 @@ def _taken(rung: Rung, preset: str) -> dict[str, str]:
     picture = av.VideoFrame(rung.width, rung.height, "yuv420p")
     for plane in picture.planes:
         plane.update(bytes(plane.buffer_size))
-    picture.pts, picture.time_base, picture.pict_type = 0, Fraction(TIME_BASE), PictureType.I
+    picture.pts, picture.time_base, picture.pict_type = 0, TIME_BASE, PictureType.I
     found = OPTIONS.search(bytes(encoder.encode(picture)))
     told = found[1].decode("ascii").split() if found else []
     return dict(option.partition("=")[::2] for option in told)

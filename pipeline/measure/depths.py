@@ -8,6 +8,7 @@ from pathlib import Path
 from pipeline.ladders import LADDER_BACKENDS
 from pipeline.ladders.choice import Choice, choose_backend
 from pipeline.load.clip import DEFAULT_SOURCE
+from pipeline.measure.encoder import require_measurable
 from pipeline.measure.holdout import holdout_plan
 from pipeline.measure.plan import AROUND_S, USUAL_STREAMS, Case, Depth, Plan, Series, Window
 from pipeline.measure.probes.session import PROBES_S
@@ -60,6 +61,7 @@ def planned(depth: str, *, file: Path | None, preset: str | None, content: str, 
         NotReady: segments so long that too few fit into the budget.
     """
     choice = choose_backend(encoder)
+    require_measurable(choice.backend.name, BUILT_IN_LADDER)
     if preset is not None:
         choice = choice._replace(backend=LADDER_BACKENDS[choice.backend.name](preset=preset))
     backend = choice.backend

@@ -74,7 +74,8 @@ def measure_holdout(
     searches = [series for series in plan.series if not series.loads]
     found = session.work_off(searches)
     rounds = [*_rounds(found), *(series for series in plan.series if series.loads)]
-    say("\n".join(f"  {series}" for series in rounds))
+    if session.stopped is None:
+        say("\n".join(f"  {series}" for series in rounds))
     taken_all = session.work_off(rounds)
     require_standing(session, plan)
     missing = [str(agenda.series) for agenda in taken_all if agenda.first() or agenda.again()]

@@ -25,6 +25,7 @@ from scenarios.errors import EncoderUnavailable, NotReady
 CONTENDED = 0.10
 """Share of the machine's CPU that may go elsewhere before a run is void, or in a quick measurement marked."""
 INTERRUPTED = "interrupted"
+CUT_BY_USER = f"cut short: {INTERRUPTED}"
 
 Say = Callable[[str], None]
 Progress = Callable[[float, str], None]
@@ -93,7 +94,7 @@ class Session:
         self._plan, self._backend, self._clips = plan, backend, clips
         self._say, self._progress, self._keep = say, progress, keep
         self._next_run = 0
-        self._noted: list[tuple[str, int, Tried | None]] = []
+        self._noted: list[tuple[str, int, Tried | None, str | None]] = []
         self._repeats: Counter[tuple[object, ...]] = Counter()
         self._cores = machine_facts().cores
         self._zero_s = time.monotonic()
@@ -106,8 +107,9 @@ class Session:
         """
         agendas = [Agenda(one, cores=self._cores) for one in series]
         for agenda in agendas:
-            for name, streams, tried in self._noted:
-                if name == agenda.series.name:
+            for name, streams, tried, reason in self._noted:
+                # That the user ended it says nothing against the load.
+                if name == agenda.series.name and reason != CUT_BY_USER:
                     agenda.took(streams, tried)
         while any([self._first(agenda) for agenda in agendas]):
             pass
@@ -132,7 +134,7 @@ class Session:
     def restore(self, taken: Taken) -> None:
         """Note a run that was taken earlier."""
         run = taken.rows["runs"][0]
-        self._repeats[self._load(run["ladder"], run["clip"], run["preset"], run["start"], taken.streams)] += 1
+        self._repeats[(run["ladder"], run["clip"], run["preset"], run["start"], taken.streams)] += 1
         self._note(taken)
 
     def probe(self, case: Case) -> None:
@@ -153,8 +155,8 @@ class Session:
             self.tables.append(packed(rows))
         except KeyboardInterrupt:
             self.stopped = INTERRUPTED
-        except NotReady as error:
-            self.unmet.append(f"origin, authorisation and restarts ({error})")
+        except (NotReady, RuntimeError) as error:  # of a process that died: the loads are measured all the same
+            self.unmet.append(f"origin, authorisation and restarts ({_last_line(error)})")
 
     def tick(self, doing: str) -> None:
         """Tell that something is being done."""
@@ -189,7 +191,7 @@ class Session:
         case = agenda.series.case
         clip = self._clips[case]
         names = (case.ladder_name, clip.content.name, case.preset)
-        load = self._load(*names, case.start, streams)
+        load = (*names, case.start, streams)
         labels = Labels(self._next_run, *names, self._repeats[load], case.start)
         refused = self._refused_options(case)
         taken = self._taken(agenda.series, streams, labels, refused, doing)
@@ -224,8 +226,8 @@ class Session:
             raise
         except (KeyboardInterrupt, NotReady, RuntimeError) as error:
             interrupted = isinstance(error, KeyboardInterrupt)
-            reason = f"cut short: {INTERRUPTED if interrupted else str(error).strip().splitlines()[-1]}"
             self.stopped = INTERRUPTED if interrupted else None
+            reason = CUT_BY_USER if interrupted else f"cut short: {_last_line(error)}"
             self._say(f"{said}: void ({reason})")
             return Taken(series.name, streams, rows_of_nothing(labels, streams=streams, reason=reason), None, False)
         self._say(f"{said}: {_result(raw, verdict)}")
@@ -247,7 +249,7 @@ class Session:
     def _note(self, taken: Taken) -> None:
         self.tables.append(packed(taken.rows))
         self._next_run = taken.number + 1
-        self._noted.append((taken.series, taken.streams, taken.tried))
+        self._noted.append((taken.series, taken.streams, taken.tried, taken.void_reason))
         self.contended |= taken.contended
         if taken.tried is None:
             self.void_reasons.append(taken.void_reason or "")
@@ -257,10 +259,10 @@ class Session:
     def _gone_s(self) -> float:
         return time.monotonic() - self._zero_s
 
-    @staticmethod
-    def _load(*key: object) -> tuple[object, ...]:
-        """Return what is alike in all repeats of a load."""
-        return key
+
+def _last_line(error: BaseException) -> str:
+    """Return what an error comes down to: of a child that died, the end of what it wrote."""
+    return str(error).strip().splitlines()[-1]
 
 
 def _result(raw: RawRun, verdict: Verdict) -> str:

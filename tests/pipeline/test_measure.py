@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import os
+import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -17,8 +20,9 @@ from small_measurement import CASE, LADDER, SOURCE, choice, small_plan
 from typer.testing import CliRunner
 
 from pipeline.load.clip import source_clip
-from pipeline.measure import depths, measurement, session
+from pipeline.measure import depths, load_run, measurement, session
 from pipeline.measure.child import Child
+from pipeline.measure.host import cpu_times
 from pipeline.measure.load_run import run_load, stream_name
 from pipeline.measure.measurement import measure
 from pipeline.measure.plan import Window
@@ -76,7 +80,7 @@ def test_the_bundle_describes_the_measurement(bundle):
 def test_budget_and_results_were_told(measured):
     _, said, progress = measured
     assert said[1].startswith("encoder x264")
-    assert said[0].startswith("budget 60 s, about 35 s expected: loads of 4 segments of 1 s")
+    assert said[0].startswith("budget 60 s, about 33 s expected: loads of 4 segments of 1 s")
     assert said[2].startswith("N = 1: ")
     assert progress[0] == (0.0, "making the source clips")
     doing = f"{PLAN.series[0].case.label}, N = 1"
@@ -277,3 +281,44 @@ def test_measuring_needs_no_pandas():
     modules = "pipeline.measure.depths, pipeline.measure.holdout"
     code = f"import sys, {modules}; sys.exit(bool({{'pandas', 'scipy', 'simpy'}} & set(sys.modules)))"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+@pytest.fixture(scope="module")
+def frozen(tmp_path_factory, cache):
+    """A bundle of one load whose server stood still for three and a half seconds of its window of six."""
+    children: dict[str, Child] = {}
+    later: list[threading.Timer] = []
+
+    def remembered(name):
+        children[name] = Child(name)
+        return children[name]
+
+    def window_edge():
+        if not later:
+            pid = children["pipeline.measure.server"].pid
+            later.extend(
+                threading.Timer(after_s, os.kill, (pid, sent))
+                for after_s, sent in ((1.0, signal.SIGSTOP), (4.5, signal.SIGCONT))
+            )
+            for timer in later:
+                timer.start()
+        return cpu_times()
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", str(cache.parent))
+        patch.setattr(load_run, "Child", remembered)
+        patch.setattr(load_run, "cpu_times", window_edge)
+        out = tmp_path_factory.mktemp("frozen") / "bundle"
+        return read_bundle(measure(out, plan=small_plan(loads=(1,), segments=6), choice=choice()).folder)
+
+
+def test_a_server_that_was_frozen_shows_its_freeze_and_voids_nothing(frozen):
+    """No coordinated omission: what was due while the server stood still is as late as it would be for a viewer."""
+    assert frozen.runs["void_reason"].isna().all()
+    rungs = frozen.rungs[frozen.rungs["rung"] == "180p30"].merge(frozen.frames, on=["run", "stream", "frame"])
+    window = rungs[rungs["scheduled_s"].between(2.1, 8.1)]
+    latency_s = window["muxed_s"] - window["scheduled_s"]
+    assert len(window) == pytest.approx(180, abs=2)
+    assert latency_s.max() >= 3.0
+    assert latency_s.quantile(0.99) >= 3.0
+    assert latency_s.quantile(0.2) < 1.0
