@@ -15,7 +15,7 @@ from pipeline.measure.probes.ticking import Tick
 from scenarios.ladder import Ladder
 
 PROBES_S = 45.0
-"""Wall-clock time for all of them: 27 s where it was measured, on 2 cores at 3 GHz, and two thirds more for slower
+"""Wall-clock time for all of them: 27 s where it was measured, on 2 cores at 2.3 GHz, and two thirds more for slower
 ones, which take longer over the same requests."""
 
 
