@@ -59,7 +59,7 @@ def run_probes(
 
 def _origin_line(rows: list[dict[str, Any]]) -> str:
     def cpu(unit: str, rows: list[dict[str, Any]]) -> float:
-        return median(row["server_cpu_s"] / row[unit] for row in rows)
+        return float(median(row["server_cpu_s"] / row[unit] for row in rows))
 
     largest = max(row["object_bytes"] for row in rows)
     told = []
