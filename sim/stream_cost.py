@@ -48,10 +48,15 @@ def frame_costs(
     """
     frame_bytes = source.bitrate_bps / BITS_PER_BYTE / source.fps
     decode_s = (
-        needed(values, "decode_cpu_s_per_frame")
-        + needed(values, "decode_cpu_s_per_pixel") * source.pixels
-        + needed(values, "decode_cpu_s_per_byte") * frame_bytes
-    ) * _content_factor(values, "decode", content) if ladder.encoded else 0.0
+        (
+            needed(values, "decode_cpu_s_per_frame")
+            + needed(values, "decode_cpu_s_per_pixel") * source.pixels
+            + needed(values, "decode_cpu_s_per_byte") * frame_bytes
+        )
+        * _content_factor(values, "decode", content)
+        if ladder.encoded
+        else 0.0
+    )
     encoding = _content_factor(values, "encode", content) if ladder.encoded else 1.0
     return FrameCosts(
         receive_s=needed(values, "ingest_cpu_s_per_frame") + needed(values, "ingest_cpu_s_per_byte") * frame_bytes,
@@ -72,9 +77,7 @@ def frame_costs(
     )
 
 
-def stream_cpu_s(
-    values: Mapping[str, float], source: Source, ladder: Ladder, content: str | None = None
-) -> float:
+def stream_cpu_s(values: Mapping[str, float], source: Source, ladder: Ladder, content: str | None = None) -> float:
     """Return CPU-seconds per stream-second of one stream at no load, the process's own `base_cpu_s_per_s` apart.
 
     A rung of a lower frame rate than the source costs per frame it keeps. A copied rung is muxed and no more, and

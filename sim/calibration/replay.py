@@ -147,9 +147,7 @@ def predicted_n_max(holds: Callable[[int], bool], *, naive: int) -> int:
     return largest
 
 
-def _load_holds(
-    arrivals: list[Arrivals], *, values: Mapping[str, float], seed: int
-) -> Callable[[int], bool]:
+def _load_holds(arrivals: list[Arrivals], *, values: Mapping[str, float], seed: int) -> Callable[[int], bool]:
     """Return whether the model holds a load made of copies of the smallest run's first stream."""
     pattern, stagger = min(arrivals, key=lambda load: len(load.streams)), stagger_s(arrivals)
 

@@ -55,9 +55,7 @@ class StreamService:
     rungs: Mapping[str, RungService]
 
 
-def service_times(
-    arrivals: Arrivals, *, values: Mapping[str, float], seed: int
-) -> tuple[StreamService, ...]:
+def service_times(arrivals: Arrivals, *, values: Mapping[str, float], seed: int) -> tuple[StreamService, ...]:
     """Return the service times of every frame of every stream.
 
     A time is the profile's mean of its kind (keyframes apart), times the growth with load, times lognormal
