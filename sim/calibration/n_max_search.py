@@ -9,7 +9,6 @@ from sim.calibration.arrivals import Arrivals, replicated
 from sim.calibration.outcome import predicted
 from sim.stream_cost import stream_cpu_s
 
-
 RUNS = 3
 """Of each load; one run in forty of a load that holds looks like a growing backlog."""
 

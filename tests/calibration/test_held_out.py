@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 import subprocess
+import sys
 
 import numpy as np
-import pandas as pd
 import pytest
 from synthetic_held_out import LADDERS, PROTOCOL, SOURCE, Series, true_profile, write_runs
 from typer.testing import CliRunner
@@ -124,13 +124,12 @@ def test_what_was_not_held_out_by_protocol_is_refused(result):
         held_out_table(with_meta(machine=other), true_profile())
 
 
-def test_what_the_fit_has_seen_is_not_held_out_whatever_its_name(result, tmp_path):
-    seen = write_runs(tmp_path / "seen", [Series("same", {1: 1})], identity="in-sample", held_out=False, segments=4)
-    fitted = replay(seen, true_profile())
-    metrics = pd.concat([fitted.metrics, result.metrics])
-    both = ReplayResult((*fitted.bundles, *result.bundles), "synthetic", 1, metrics, result.segments, ())
-    with pytest.raises(CalibrationError, match="what the fit has seen is not out of sample"):
-        held_out_table(both, true_profile())
+def test_what_the_fit_has_seen_is_not_held_out_whatever_its_name(tmp_path):
+    seen = write_runs(tmp_path / "seen", [Series("same", {1: 2})], identity="held-out", segments=4)
+    with pytest.raises(
+        CalibrationError, match="was fitted to chief of camera 640x360@10, which stands in the held-out"
+    ):
+        held_out_table(replay(seen, true_profile()), true_profile())
 
 
 def test_run_tells_the_error_of_the_nearest_ladder(carrying):
@@ -188,13 +187,30 @@ def test_the_benchmark_prints_the_agreed_keys(carrying, result):
     assert found["cannot_know"]
 
 
-def test_the_benchmark_finds_the_committed_bundles_by_what_the_profile_names(folder, carrying, tmp_path):
+def test_the_benchmark_fits_and_replays_the_committed_bundles_that_the_profile_names(
+    folder, carrying, monkeypatch, capsys
+):
     with pytest.raises(CalibrationError, match="carries no held-out table"):
         fidelity.committed(true_profile(), folder.parent)
     with pytest.raises(CalibrationError, match="no bundle in-sample, which profile synthetic rests on; commit it"):
         fidelity.committed(carrying, folder.parent)
-    seen = write_runs(folder.parent / "seen", [Series("chief", {1: 1})], identity="in-sample", segments=4)
+    seen = write_runs(folder.parent / "seen", [Series("chief", {1: 2})], identity="in-sample", held_out=False)
     assert fidelity.committed(carrying, folder.parent) == ([seen], [folder])
+
+    def refit(folders, *, name, workers):
+        assert (folders, name, workers) == ([seen], "synthetic", 1)
+        return true_profile()
+
+    monkeypatch.setattr(fidelity, "BUNDLES", folder.parent)
+    monkeypatch.setattr(fidelity, "load_profile", lambda name: carrying)
+    monkeypatch.setattr(fidelity, "fit", refit)
+    monkeypatch.setattr(sys, "argv", ["fidelity", "--json", "--workers", "1"])
+    fidelity.main()
+    found = json.loads(capsys.readouterr().out)
+    assert found["fit_is_the_shipped_one"]
+    assert found["held_out_table_is_the_shipped_one"]
+    assert found["in_sample_bundles"] == ["in-sample"]
+    assert found["in_sample"]["cpu"] < 0.05
 
 
 def test_measuring_anew_runs_both_depths_keeps_what_is_there_and_tells_a_failure(tmp_path, monkeypatch):
