@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import subprocess
 import sys
@@ -93,6 +94,15 @@ def test_near_capacity_the_better_one_is_adopted(result):
     assert not best.loc["segment_publish_mean", "beaten"]
 
 
+def test_what_no_protocol_held_out_is_not_called_so(result):
+    assert "Held out, all loads up to 0.8 of N_max" in str(result)
+    other = dataclasses.replace(
+        result, bundles=tuple(meta.model_copy(update={"depth": "quick"}) for meta in result.bundles)
+    )
+    assert "Not fitted, all loads up to 0.8 of N_max" in str(other)
+    assert "Held out" not in str(other)
+
+
 def test_a_high_noise_floor_is_unresolved_however_small_the_error(result):
     noisy = summary(result.metrics.assign(noise_floor=0.26)).set_index("metric")
     assert set(noisy.loc[["segment_publish_mean", "frame_p95", "cpu", "n_max"], "verdict"]) == {"UNRESOLVED"}
@@ -113,7 +123,7 @@ def test_the_median_and_the_worst_are_over_loads_up_to_four_fifths(result):
 def test_what_was_not_held_out_by_protocol_is_refused(result):
     def with_meta(**changes: object) -> ReplayResult:
         metas = tuple(meta.model_copy(update=changes) for meta in result.bundles)
-        return ReplayResult(metas, "synthetic", 1, result.metrics, result.segments, ())
+        return ReplayResult(metas, ("in-sample",), "synthetic", 1, result.metrics, result.segments, ())
 
     with pytest.raises(CalibrationError, match="not measured by a protocol that was fixed before the fit"):
         held_out_table(with_meta(depth="full"), true_profile())
