@@ -135,7 +135,7 @@ class _StillClock(StageClock):
         """Do nothing."""
 
 
-STILL_CLOCK = _StillClock()
+STILL_CLOCK: StageClock = _StillClock()
 """What whoever does not listen gives for every stage."""
 
 

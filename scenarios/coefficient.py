@@ -71,7 +71,6 @@ COEFFICIENTS = {
     "segment_publish_s": _law("s", "mean segment publish latency of a single stream of the chief ladder", REPLAY),
     "decode_cpu_cv": _law("1", "coefficient of variation of a frame's decoding, keyframes apart", REPLAY),
     "encode_cpu_cv": _law("1", "coefficient of variation of a frame's scaling and encoding, keyframes apart", REPLAY),
-    "decode_keyframe_factor": _law("1", "decoding a keyframe ÷ a mean frame", REPLAY),
     "encode_keyframe_factor": _law("1", "scaling and encoding a keyframe ÷ a mean frame", REPLAY),
     "mux_keyframe_factor": _law("1", "muxing the frame that opens a segment ÷ a mean frame", REPLAY),
     "generator_cpu_s_per_frame": _law("core-s", "sending one frame, by the load generator on the same cores", REPLAY),

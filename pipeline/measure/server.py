@@ -115,12 +115,15 @@ async def _sample_at(moment_s: float, marks: RecordingMarks) -> Sample:
 
 def _from_zero(start: Sample, end: Sample) -> Sample:
     """Return the start with 0 for a stage that first ran within the window: nothing had been spent on it."""
-    first = {
-        name: 0.0
-        for name in ("demux_cpu_s", "audio_cpu_s")
-        if getattr(start, name) is None and getattr(end, name) is not None
-    }
-    return replace(start, **first)
+
+    def spent_s(before_s: float | None, after_s: float | None) -> float | None:
+        return 0.0 if before_s is None and after_s is not None else before_s
+
+    return replace(
+        start,
+        demux_cpu_s=spent_s(start.demux_cpu_s, end.demux_cpu_s),
+        audio_cpu_s=spent_s(start.audio_cpu_s, end.audio_cpu_s),
+    )
 
 
 def peak_rss_bytes() -> int:

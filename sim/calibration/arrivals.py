@@ -20,6 +20,8 @@ Bools = npt.NDArray[np.bool_]
 
 SLOT_TOLERANCE = 0.25
 """Frame periods that a frame may come before its slot in a slower rung: publishers round to milliseconds."""
+COLUMNS = ["stream", "frame", "arrival_s", "pts_s", "is_keyframe", "bytes"]
+"""Of a bundle's frames: all that is read."""
 USUAL_STAGGER_S = 0.3
 """Between the starts of two streams, where no run of the bundle shows it."""
 
@@ -34,6 +36,7 @@ class StreamArrivals:
         pts_s: presentation times.
         is_keyframe: of the source.
         frame: their numbers in the stream.
+        bytes: their sizes.
     """
 
     number: int
@@ -41,6 +44,7 @@ class StreamArrivals:
     pts_s: Floats
     is_keyframe: Bools
     frame: npt.NDArray[np.int64]
+    bytes: Floats
 
     def copy(self, number: int, *, later_s: float) -> StreamArrivals:
         """Return the same frames as another stream, arriving later."""
@@ -50,7 +54,12 @@ class StreamArrivals:
         """Return the frames that arrive up to a moment."""
         kept = self.arrival_s <= end_s
         return StreamArrivals(
-            self.number, self.arrival_s[kept], self.pts_s[kept], self.is_keyframe[kept], self.frame[kept]
+            self.number,
+            self.arrival_s[kept],
+            self.pts_s[kept],
+            self.is_keyframe[kept],
+            self.frame[kept],
+            self.bytes[kept],
         )
 
     def segments(self, segment_s: float) -> npt.NDArray[np.int64]:
@@ -142,7 +151,7 @@ class Arrivals:
 
 def arrivals_of(bundle: Bundle, run: int) -> Arrivals:
     """Return arrivals and configuration of one run; no other column of the bundle is read."""
-    frames = bundle.frames.loc[bundle.frames["run"] == run, ["stream", "frame", "arrival_s", "pts_s", "is_keyframe"]]
+    frames = bundle.frames.loc[bundle.frames["run"] == run, COLUMNS]
     frames = frames.dropna(subset=["arrival_s", "pts_s"])
     if frames.empty:
         raise CalibrationError(f"{bundle.folder}: no frame of run {run} arrived; there is nothing to replay")
@@ -162,6 +171,7 @@ def _stream(number: int, frames: pd.DataFrame) -> StreamArrivals:
         ordered["pts_s"].to_numpy(float),
         ordered["is_keyframe"].to_numpy(bool),
         ordered["frame"].to_numpy(np.int64),
+        ordered["bytes"].to_numpy(float),
     )
 
 

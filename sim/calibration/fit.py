@@ -14,6 +14,7 @@ from scenarios.errors import CalibrationError
 from scenarios.profile import Draws, Measured, MeasuredLadder, Profile, Range
 from sim.calibration.blocks import block_sums
 from sim.calibration.bootstrap import CONTENDED_WIDENING, LawError, joint_draws, law_errors, middle
+from sim.calibration.cores import Scheduling
 from sim.calibration.evidence import BASE_STREAMS, Case, Evidence, gather
 from sim.calibration.profile_file import write_profile
 from sim.calibration.rates import run_facts
@@ -35,6 +36,7 @@ def fit(
     name: str,
     preset: str | None = None,
     draws: int = 200,
+    scheduling: Scheduling | None = None,
     workers: int = 1,
     progress: Progress | None = None,
 ) -> Profile:
@@ -49,6 +51,7 @@ def fit(
         name: of the profile.
         preset: whose encoding is fitted; the chief's if None. All other stages take every run.
         draws: rows of joint draws, at least 2.
+        scheduling: taken as known, from another measurement of the machine; fitted if None.
         workers: processes that run the node model; no digit depends on it.
         progress: told how far the scheduler's fit is.
 
@@ -67,7 +70,11 @@ def fit(
     error = law_errors(evidence, facts, sums)
     rng = stream(zlib.crc32(" ".join([*evidence.identities, evidence.preset]).encode()), 0, "calibration bootstrap")
     rows = joint_draws(evidence, facts, sums, best=best, law_error=error, draws=draws, rng=rng)
-    cores = fit_scheduling(observed_loads(evidence), best, workers=workers, progress=progress)
+    cores = (
+        fit_scheduling(observed_loads(evidence), best, workers=workers, progress=progress)
+        if scheduling is None
+        else Fitted.known(scheduling)
+    )
     best |= vars(cores.best)
     rows = rows.join(cores.draws(draws, rng))
     coefficients = _coefficients(evidence, best, rows, remarks=_remarks(evidence, error, cores))
@@ -128,9 +135,7 @@ def _remarks(evidence: Evidence, error: LawError, cores: Fitted) -> dict[str, st
         "encode_cpu_s_per_pixel": str(error),
         "encode_content_factor": f"against {evidence.chief.content}",
         "decode_content_factor": f"against {evidence.chief.content}",
-        **dict.fromkeys(
-            vars(cores.best), f"latencies of {cores.loss.shape[1]} loads met to ±{cores.rms_error:.1%} rms"
-        ),
+        **dict.fromkeys(vars(cores.best), str(cores)),
         **dict.fromkeys(("decode_cpu_s_per_pixel", "scale_cpu_s_per_source_pixel", "rss_bytes_per_pixel"), one_size),
     }
     return {name: "; ".join(filter(None, (remarks.get(name, ""), widened))) for name in COEFFICIENTS}

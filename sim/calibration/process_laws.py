@@ -91,7 +91,7 @@ def latency_laws(sample: Sample) -> dict[str, Floats]:
 def spread_laws(sample: Sample, cases: Sequence[Case], *, preset: str) -> dict[str, Floats]:
     """Return variation and keyframe factors of the stages, means over the rungs of single streams.
 
-    A frame of muxing always costs the same but for the one that opens a segment, so muxing has no variation.
+    A decoded keyframe costs what its bytes do. Muxing costs the same for every frame but the one that opens a segment.
     """
     facts, weights = sample.facts, run_weights(sample)
     single = (facts["streams"] == BASE_STREAMS).to_numpy() & (facts["preset"] == preset).to_numpy()
@@ -112,7 +112,8 @@ def spread_laws(sample: Sample, cases: Sequence[Case], *, preset: str) -> dict[s
         share = np.hstack(taken)
         if name != "mux":
             values[f"{name}_cpu_cv"] = np.sqrt(_average(np.hstack(squares), share))
-        values[f"{name}_keyframe_factor"] = _average(np.hstack(factors), share)
+        if name != "decode":
+            values[f"{name}_keyframe_factor"] = _average(np.hstack(factors), share)
     return values
 
 

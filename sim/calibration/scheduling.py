@@ -70,10 +70,20 @@ class Fitted:
     tried: pd.DataFrame
     loss: Floats
 
+    @classmethod
+    def known(cls, scheduling: Scheduling) -> Fitted:
+        """Return the one triple that is taken as known."""
+        return cls(pd.DataFrame([vars(scheduling)]), np.zeros((1, 0)))
+
+    def __str__(self) -> str:
+        if not self.loss.size:
+            return "taken from another measurement of the machine"
+        return f"latencies of {self.loss.shape[1]} loads met to ±{self.rms_error:.1%} rms"
+
     @property
     def best(self) -> Scheduling:
         """The triple with the least loss over all loads."""
-        return _triple(self.tried, int(self.loss.mean(axis=1).argmin()))
+        return _triple(self.tried, int(self.loss.sum(axis=1).argmin()))
 
     @property
     def rms_error(self) -> float:
@@ -83,8 +93,8 @@ class Fitted:
     def draws(self, count: int, rng: np.random.Generator) -> pd.DataFrame:
         """Return the best triple of each of `count` resamples of the loads, columns as in `tried`."""
         loads = self.loss.shape[1]
-        picked = rng.integers(0, loads, size=(count, loads))
-        return self.tried.iloc[self.loss[:, picked].mean(axis=2).argmin(axis=0)].reset_index(drop=True)
+        picked = rng.integers(0, max(loads, 1), size=(count, loads))
+        return self.tried.iloc[self.loss[:, picked].sum(axis=2).argmin(axis=0)].reset_index(drop=True)
 
 
 def observed_loads(evidence: Evidence) -> list[ObservedLoad]:

@@ -13,7 +13,7 @@ from scenarios.errors import CalibrationError
 from scenarios.ladder import Rung
 from sim.calibration.arrivals import Arrivals, Bools, Floats, StreamArrivals
 from sim.sampling import stream as random_stream
-from sim.stream_cost import FrameCosts, frame_costs, load_growth, needed, stream_cpu_s, utilisation
+from sim.stream_cost import FrameCosts, decode_cpu_s, frame_costs, load_growth, needed, stream_cpu_s, utilisation
 
 Segments = npt.NDArray[np.int64]
 
@@ -79,6 +79,7 @@ def service_times(arrivals: Arrivals, *, values: Mapping[str, float], seed: int)
         arrivals,
         values,
         frame_costs(values, source, ladder, content=content),
+        content,
         growth,
         send_s * growth,
         values["base_cpu_s_per_s"] / (streams * source.fps),
@@ -94,6 +95,7 @@ class _Drawing:
     arrivals: Arrivals
     values: Mapping[str, float]
     costs: FrameCosts
+    content: str | None
     growth: float
     send_s: float
     base_s: float
@@ -102,12 +104,10 @@ class _Drawing:
     def of_stream(self, position: int) -> StreamService:
         stream, ladder = self.arrivals.streams[position], self.arrivals.ladder
         segments = self.arrivals.segments(stream)
-        decode_s = self._expected(
-            "decode",
-            self.costs.decode_s,
-            is_keyframe=stream.is_keyframe,
-            key_share=float(stream.is_keyframe.mean()),
-        ) * self._noise("decode_cpu_cv", position, "decode")
+        decode_s = np.zeros(stream.bytes.size)
+        if ladder.encoded:
+            expected_s = decode_cpu_s(self.values, self.arrivals.source, stream.bytes, content=self.content)
+            decode_s = expected_s * self.growth * self._noise("decode_cpu_cv", position, "decode")
         rungs = {rung.name: self._of_rung(rung, position, segments) for rung in ladder.rungs}
         receive_s = (self.costs.receive_s + self.costs.audio_s) * self.growth + self.base_s
         return StreamService(segments, self.send_s, receive_s, decode_s + self.costs.other_s * self.growth, rungs)

@@ -2,7 +2,8 @@
 
 One stream at live pace, encoded in a worker process as `serve` does it, on a machine that has nothing else to do. The
 worker is killed some times, at moments that are spread over the publisher's groups of pictures, because a stream goes
-on at its next keyframe only.
+on at the first keyframe after the death. It waits for the new worker, so one that starts slowly makes the outage longer
+and not the gap.
 """
 
 from __future__ import annotations

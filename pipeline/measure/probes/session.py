@@ -15,7 +15,8 @@ from pipeline.measure.probes.ticking import Tick
 from scenarios.ladder import Ladder
 
 PROBES_S = 45.0
-"""Wall-clock time for all of them: 30 s where it was measured, on 2 cores, and half as much again."""
+"""Wall-clock time for all of them: 27 s where it was measured, on 2 cores at 2.3 GHz, and two thirds more for slower
+ones, which take longer over the same requests."""
 
 
 def require_probes() -> None:
@@ -58,7 +59,7 @@ def run_probes(
 
 def _origin_line(rows: list[dict[str, Any]]) -> str:
     def cpu(unit: str, rows: list[dict[str, Any]]) -> float:
-        return median(row["server_cpu_s"] / row[unit] for row in rows)
+        return float(median(row["server_cpu_s"] / row[unit] for row in rows))
 
     largest = max(row["object_bytes"] for row in rows)
     told = []
