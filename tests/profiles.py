@@ -51,6 +51,11 @@ MIDDLES = {
     "encode_cpu_cv": 0.2,
     "decode_keyframe_factor": 3.0,
     "encode_keyframe_factor": 1.2,
+    "mux_keyframe_factor": 4.0,
+    "generator_cpu_s_per_frame": 0.00004,
+    "waker_core_share": 0.5,
+    "idle_pull_delay_s": 0.004,
+    "wake_up_s": 0.0002,
 }
 
 

@@ -21,8 +21,8 @@ from scenarios.ladder import Ladder, Rung, Source
 from scenarios.machine import MachineFacts
 from scenarios.profile import Profile
 from sim.calibration.arrivals import Arrivals, StreamArrivals, replicated
-from sim.calibration.node import run_node
 from sim.calibration.cores import scheduling
+from sim.calibration.node import run_node
 from sim.calibration.outcome import outcome_of
 from sim.calibration.service import service_times
 from sim.calibration.tables import read_bundle
@@ -35,7 +35,7 @@ MIDDLE = Rung(name="288p10", width=512, height=288, fps=FPS, bitrate_bps=6e5)
 SMALL = Rung(name="180p10", width=320, height=180, fps=FPS, bitrate_bps=3e5)
 CHIEF = Ladder(rungs=(BIG, SMALL))
 SINGLE = Ladder(rungs=(MIDDLE,))
-LADDERS = {"chief": CHIEF, "single": SINGLE, "same": SINGLE}
+LADDERS = {"chief": CHIEF, "single": SINGLE, "same": CHIEF}
 PROTOCOL = "a" * 64
 SEGMENT_FRAMES = 20
 WARM_UP = 2
