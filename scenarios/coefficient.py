@@ -14,14 +14,15 @@ class CoefficientKind(NamedTuple):
 
     Attributes:
         unit: as printed.
-        per: "machine", "picture" (one value for each source picture) or "rung".
+        per: "machine", "picture" (one value for each source picture), "rung", "codec" (and preset, where it is
+            encoded) or "cpu" (a CPU family).
         meaning: one line.
         producer: module that measures or fits it.
         consumer: module of `sim` that uses it.
     """
 
     unit: str
-    per: Literal["machine", "picture", "rung"]
+    per: Literal["machine", "picture", "rung", "codec", "cpu"]
     meaning: str
     producer: str
     consumer: str
@@ -30,6 +31,8 @@ class CoefficientKind(NamedTuple):
 FIT = "sim.calibration.fit"
 CAPACITY = "sim.capacity"
 REPLAY = "sim.calibration.replay"
+ACCELERATOR = "scenarios.accelerator"
+ENGINES = "sim.engines"
 
 COEFFICIENTS = {
     "ingest_cpu_s_per_stream_s": CoefficientKind(
@@ -77,6 +80,28 @@ COEFFICIENTS = {
     ),
     "decode_keyframe_factor": CoefficientKind("1", "picture", "decoding a keyframe ÷ a mean frame", FIT, REPLAY),
     "encode_keyframe_factor": CoefficientKind("1", "rung", "encoding a keyframe ÷ a mean frame", FIT, REPLAY),
+    "cpu_speed_agreement": CoefficientKind(
+        "1", "cpu", "speed of a CPU family ÷ what its CoreMark says", "scenarios.catalogue", "sim.capacity"
+    ),
+    "video_clock_hz": CoefficientKind("Hz", "machine", "clock of a GPU's video engines under load", ACCELERATOR, ENGINES),
+    "encode_engines": CoefficientKind("1", "machine", "NVENC engines of a GPU", ACCELERATOR, "sim.accelerated"),
+    "decode_engines": CoefficientKind("1", "machine", "NVDEC engines of a GPU", ACCELERATOR, "sim.accelerated"),
+    "encode_sessions": CoefficientKind(
+        "1", "machine", "NVENC sessions the driver opens at once; none where there is no cap", ACCELERATOR, "sim.accelerated"
+    ),
+    "gpu_memory_bytes_per_rung": CoefficientKind(
+        "B", "machine", "GPU memory of one rung's decoder, session and surfaces", ACCELERATOR, "sim.accelerated"
+    ),
+    "encode_engine_s_per_pixel": CoefficientKind(
+        "engine-s/pixel", "codec", "one NVENC engine, one pixel", ENGINES, "sim.accelerated"
+    ),
+    "decode_engine_s_per_pixel": CoefficientKind(
+        "engine-s/pixel", "codec", "one NVDEC engine, one pixel", ENGINES, "sim.accelerated"
+    ),
+    "socs_per_card": CoefficientKind("1", "machine", "SoCs of an ASIC card", ACCELERATOR, "sim.accelerated"),
+    "soc_s_per_stream_s": CoefficientKind(
+        "SoC-s/stream-s", "picture", "share of a SoC that decoding and encoding this picture takes", ACCELERATOR, ENGINES
+    ),
 }
 
 
@@ -94,7 +119,10 @@ class Coefficient(SpecModel):
 
     name: Text
     of: Text = ""
-    """The picture or rung it is about, as `1280x720@30` or `copied 1280x720@30`; empty for the machine."""
+    """What it is about: `1280x720@30` or `copied 1280x720@30`, a codec and preset as `h264 p4`, a CPU family.
+
+    Empty for the machine.
+    """
     unit: Text
     middle: Annotated[float, Field(ge=0, le=1e15)]
     low: Annotated[float, Field(ge=0, le=1e15)]

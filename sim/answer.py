@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from scenarios.catalogue import load_catalogue
-from sim.capacity import RESOURCE_NAMES, RESOURCES
+from sim.node_plan import RESOURCE_NAMES, RESOURCES
 from sim.format import interval_text
 from sim.results import RunResult
 

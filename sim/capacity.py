@@ -1,15 +1,13 @@
-"""What a node holds and what a broadcast takes, as vectors of resources; the first to saturate binds.
+"""What transcode and ingest nodes hold: the measured profile on the machine's CPU, joined with its accelerator.
 
 A profile belongs to a processor. The machine it was measured on is used as measured; another CPU type is reached
-by the ratio of published CoreMark per vCPU, anchored on an assumed figure of the measured machine. That anchor is
-one draw shared by all types, so it moves the size of a fleet and not the order of types.
+by the ratio of published CoreMark per vCPU, anchored on an assumed figure of the measured machine, and a factor of its
+family. That anchor is one draw shared by all types, so it moves the size of a fleet and not the order of types.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
@@ -19,13 +17,8 @@ from scenarios.errors import CalibrationError
 from scenarios.ladder import Ladder, Source
 from scenarios.profile import Profile
 from scenarios.scenario import Scenario
-from sim.sampling import Floats
-
-RESOURCES = ("cpu", "memory", "nic_in", "nic_out")
-"""Order of every vector: core-seconds per second, bytes, bits per second each way."""
-RESOURCE_NAMES = {"cpu": "CPU", "memory": "memory", "nic_in": "inbound network", "nic_out": "outbound network"}
-"""How a reader calls them."""
-
+from sim.accelerated import device
+from sim.node_plan import RESOURCE_NAMES, RESOURCES, NodePlan
 
 class Rated(NamedTuple):
     """What the catalogue says of a type that can be rented."""
@@ -34,36 +27,6 @@ class Rated(NamedTuple):
     memory_bytes: float
     nic_bps: float
     price_usd_per_hour: float
-
-
-@dataclass(frozen=True)
-class NodePlan:
-    """A node of one type under one set of coefficients.
-
-    Attributes:
-        capacity: what planning may use of each resource, shape (resources,).
-        demand: what one broadcast takes of each, shape (resources,).
-        price_usd_per_hour: on demand.
-    """
-
-    capacity: Floats
-    demand: Floats
-    price_usd_per_hour: float
-
-    @property
-    def broadcasts(self) -> int:
-        """Broadcasts that fit on one node."""
-        return math.floor(float((self.capacity / self.demand).min()) + 1e-9)
-
-    @property
-    def binding(self) -> str:
-        """The resource that saturates first."""
-        return RESOURCES[int(np.argmin(self.capacity / self.demand))]
-
-    def utilisation(self) -> dict[str, float]:
-        """Return, for a full node, the share of each planned capacity that is taken."""
-        share = self.broadcasts * self.demand / self.capacity
-        return {name: float(value) for name, value in zip(RESOURCES, share, strict=True)}
 
 
 def load_growth(values: Mapping[str, float], *, streams: float, capacity_streams: int) -> float:
@@ -94,6 +57,23 @@ def stream_cpu_s(values: Mapping[str, float], source: Source, ladder: Ladder) ->
     return cost
 
 
+def host_cpu_s(values: Mapping[str, float], ladder: Ladder) -> float:
+    """Return CPU-seconds per stream-second that are left when an accelerator decodes, scales and encodes.
+
+    Receiving, muxing and what no stage accounts for, as measured. A rung that was not measured is muxed at the cost
+    per frame of the costliest one that was: muxing copies a few kilobytes, whatever the picture. The CPU of the
+    accelerator's driver is not in it; nobody has measured that.
+
+    Args:
+        values: coefficient key → value, of one draw.
+        ladder: what is offered.
+    """
+    muxing = {key: value for key, value in values.items() if key.startswith("mux_cpu_s_per_frame ")}
+    costliest = max(muxing.values())
+    cost = values["ingest_cpu_s_per_stream_s"] + values["other_cpu_s_per_stream_s"]
+    return cost + sum(muxing.get(f"mux_cpu_s_per_frame {rung.label}", costliest) * rung.fps for rung in ladder.rungs)
+
+
 def require_coverage(profile: Profile, scenario: Scenario) -> None:
     """Check that the profile was measured for this source, if it is decoded at all, and every rung.
 
@@ -110,7 +90,7 @@ def require_coverage(profile: Profile, scenario: Scenario) -> None:
 
 
 def cpu_speed(instance: InstanceType, anchor_coremark_per_vcpu: float) -> float:
-    """Return the speed of one vCPU of a type ÷ one core of the measured machine.
+    """Return the speed of one vCPU of a type ÷ one core of the measured machine, by CoreMark alone.
 
     Raises:
         CalibrationError: the catalogue has no CoreMark for the type.
@@ -125,6 +105,18 @@ def cpu_speed(instance: InstanceType, anchor_coremark_per_vcpu: float) -> float:
     return instance.coremark_per_vcpu / anchor_coremark_per_vcpu
 
 
+def node_speed(instance: InstanceType, anchor_coremark_per_vcpu: float, values: Mapping[str, float]) -> float:
+    """Return the speed of one vCPU of a type ÷ one core of the measured machine, in one draw.
+
+    Args:
+        instance: the type.
+        anchor_coremark_per_vcpu: CoreMark of a core of the measured machine, in this draw.
+        values: coefficient key → value; holds `cpu_speed_agreement` of the type's CPU family.
+    """
+    agreement = 1.0 if instance.is_this_machine else values[f"cpu_speed_agreement {instance.cpu}"]
+    return cpu_speed(instance, anchor_coremark_per_vcpu) * agreement
+
+
 def transcode_plan(
     scenario: Scenario, profile: Profile, catalogue: Catalogue, values: Mapping[str, float], anchor: float
 ) -> NodePlan:
@@ -133,39 +125,47 @@ def transcode_plan(
     Raises:
         CalibrationError: not even one broadcast fits on the node.
     """
-    spec = scenario.platform.transcode
+    plan = node_plan(scenario, profile, catalogue, values, anchor)
+    if plan.broadcasts < 1:
+        raise CalibrationError(
+            f"{scenario.platform.transcode.instance}: one broadcast of this ladder does not fit: "
+            f"{RESOURCE_NAMES[plan.binding]} would be at {float((plan.demand / plan.capacity).max()):.0%} of what planning_utilisation allows; "
+            "choose a larger instance or a smaller ladder"
+        )
+    return plan
+
+
+def node_plan(
+    scenario: Scenario, profile: Profile, catalogue: Catalogue, values: Mapping[str, float], anchor: float
+) -> NodePlan:
+    """Return the plan of a transcode node, of whatever size; on it perhaps not even one broadcast fits.
+
+    Raises:
+        CalibrationError: the catalogue lacks a figure of the type.
+    """
+    spec, source, ladder = scenario.platform.transcode, scenario.workload.source, scenario.ladder
     instance = catalogue.instances[spec.instance]
-    source, ladder = scenario.workload.source, scenario.ladder
     cores, memory_bytes = _host(instance, profile)
-    cpu = cores * cpu_speed(instance, anchor) * values["usable_core_fraction"]
+    nic_bps, price = _network_and_price(scenario, instance)
     capacity_streams = profile.measured.capacity_streams
     growth = load_growth(
         values, streams=spec.planning_utilisation * capacity_streams, capacity_streams=capacity_streams
     )
-    nic_bps = spec.nic_bps or instance.nic_bps
-    price = spec.node_price_usd_per_hour
-    price = instance.price_usd_per_hour if price is None else price
-    if nic_bps is None or price is None:
-        raise CalibrationError(f"{spec.instance}: the catalogue lacks its network or price; set it in the scenario")
-    plan = NodePlan(
-        np.array([cpu, memory_bytes, nic_bps, nic_bps]) * spec.planning_utilisation,
-        np.array(
-            [
-                stream_cpu_s(values, source, ladder) * growth,
-                values["rss_bytes_per_stream"],
-                source.bitrate_bps,
-                ladder.egress_bps,
-            ]
-        ),
-        price,
+    engines = device(scenario, catalogue, values)
+    cpu_s = stream_cpu_s(values, source, ladder) if engines is None else host_cpu_s(values, ladder)
+    cpu = cores * node_speed(instance, anchor, values) * values["usable_core_fraction"]
+    capacity = {
+        name: spec.planning_utilisation * most
+        for name, most in zip(RESOURCES, (cpu, memory_bytes, nic_bps, nic_bps), strict=True)
+    }
+    takes = (cpu_s * growth, values["rss_bytes_per_stream"], source.bitrate_bps, ladder.egress_bps)
+    demand = dict(zip(RESOURCES, takes, strict=True))
+    if engines is not None:
+        capacity |= engines.node_capacity(spec.planning_utilisation)
+        demand |= engines.demand
+    return NodePlan(
+        np.array([capacity[name] for name in demand]), np.array([*demand.values()]), price, tuple(demand)
     )
-    if plan.broadcasts < 1:
-        raise CalibrationError(
-            f"{spec.instance}: one broadcast of this ladder does not fit: {plan.binding} would be at "
-            f"{float((plan.demand / plan.capacity).max()):.0%} of what planning_utilisation allows; "
-            "choose a larger instance or a smaller ladder"
-        )
-    return plan
 
 
 def ingest_plan(scenario: Scenario, catalogue: Catalogue, values: Mapping[str, float], anchor: float) -> NodePlan:
@@ -173,7 +173,7 @@ def ingest_plan(scenario: Scenario, catalogue: Catalogue, values: Mapping[str, f
     spec, source = scenario.platform.ingest, scenario.workload.source
     instance = catalogue.instances[spec.instance]
     node = rated(instance)
-    cpu = node.vcpus * cpu_speed(instance, anchor)
+    cpu = node.vcpus * node_speed(instance, anchor, values)
     capacity = np.array([cpu, node.memory_bytes, node.nic_bps, node.nic_bps])
     relay_buffer_bytes = 2 * source.bitrate_bps / 8  # one GOP of 2 s held for the relay
     demand = np.array([values["ingest_cpu_s_per_stream_s"], relay_buffer_bytes, source.bitrate_bps, source.bitrate_bps])
@@ -187,18 +187,33 @@ def rated(instance: InstanceType) -> Rated:
         CalibrationError: the catalogue lacks one of them.
     """
     figures = (instance.vcpus, instance.memory_bytes, instance.nic_bps, instance.price_usd_per_hour)
-    lacking = [name for name, figure in zip(Rated._fields, figures, strict=True) if figure is None]
+    return Rated(*_known(instance, dict(zip(Rated._fields, figures, strict=True))))
+
+
+def _known(instance: InstanceType, figures: Mapping[str, float | None]) -> list[float]:
+    lacking = [name for name, figure in figures.items() if figure is None]
     if lacking:
         raise CalibrationError(
             f"{instance.name}: the catalogue lacks its {', '.join(lacking)}; choose another type, or add the figure "
             "with its source under scenarios/instances"
         )
-    return Rated(*(float(figure) for figure in figures if figure is not None))
+    return [float(figure) for figure in figures.values() if figure is not None]
 
 
 def _host(instance: InstanceType, profile: Profile) -> tuple[float, float]:
     """Return cores and memory in bytes."""
     if instance.is_this_machine:
         return float(profile.machine.cores), profile.machine.memory_bytes
-    host = rated(instance)
-    return host.vcpus, host.memory_bytes
+    cores, memory_bytes = _known(instance, {"vcpus": instance.vcpus, "memory_bytes": instance.memory_bytes})
+    return cores, memory_bytes
+
+
+def _network_and_price(scenario: Scenario, instance: InstanceType) -> tuple[float, float]:
+    """Return network in bit/s and dollars per hour: the scenario's own figures before the catalogue's."""
+    spec = scenario.platform.transcode
+    nic_bps = instance.nic_bps if spec.nic_bps is None else spec.nic_bps
+    price = spec.node_price_usd_per_hour
+    price = instance.price_usd_per_hour if price is None else price
+    if nic_bps is None or price is None:
+        raise CalibrationError(f"{spec.instance}: the catalogue lacks its network or price; set it in the scenario")
+    return nic_bps, price

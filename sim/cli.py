@@ -71,7 +71,7 @@ def run(
     """Simulate a scenario: nodes, waits, hit ratios, dollars, each with a 95 % interval."""
     scenario, chosen, overridden = _scenario_and_profile(file, profile)
     from sim.answer import node_price_text
-    from sim.capacity import RESOURCE_NAMES
+    from sim.node_plan import RESOURCE_NAMES
     from sim.replication import run as simulate
 
     with _ProgressBar("replications", quiet) as progress:

@@ -16,7 +16,7 @@ import pandas as pd
 from scenarios.errors import NotReady
 from sim.answer import days_text, value_text
 from sim.bands import level, ratio
-from sim.capacity import RESOURCE_NAMES, RESOURCES
+from sim.node_plan import RESOURCE_NAMES, RESOURCES
 from sim.format import SCALES, interval_text
 from sim.metrics import METRICS, summarise
 from sim.plot_axes import (

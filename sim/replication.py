@@ -11,6 +11,7 @@ import pandas as pd
 from scenarios.catalogue import load_catalogue
 from scenarios.profile import Profile
 from scenarios.scenario import Scenario
+from sim.accelerated import encoding_accelerator
 from sim.assembly import simulate
 from sim.capacity import require_coverage
 from sim.metrics import Case, measure
@@ -47,7 +48,8 @@ def run(
     Raises:
         CalibrationError: the profile was not measured for a rung of the ladder, or the catalogue lacks a figure.
     """
-    require_coverage(profile, scenario)
+    if encoding_accelerator(scenario, load_catalogue()) is None:
+        require_coverage(profile, scenario)
     count = replications or scenario.replications
     cells = [(scenario, profile, seed, number) for number in range(count)]
     outcomes = []
