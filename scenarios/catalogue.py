@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal, TypeVar
 
-from pydantic import BaseModel, Field, model_validator
+from pydantic import Field, model_validator
 
 from scenarios.accelerator import Accelerator, AcceleratorFile, CpuFamilies, EngineTable
 from scenarios.base import (
@@ -29,7 +29,7 @@ from scenarios.reading.phrases import did_you_mean
 
 ROOT = Path(__file__).parent
 Confidence = Literal["high", "medium", "low", "assumed"]
-Entry = TypeVar("Entry", bound=BaseModel)
+Entry = TypeVar("Entry", bound=SpecModel)
 
 
 class Citation(SpecModel):

@@ -83,11 +83,17 @@ COEFFICIENTS = {
     "cpu_speed_agreement": CoefficientKind(
         "1", "cpu", "speed of a CPU family ÷ what its CoreMark says", "scenarios.catalogue", "sim.capacity"
     ),
-    "video_clock_hz": CoefficientKind("Hz", "machine", "clock of a GPU's video engines under load", ACCELERATOR, ENGINES),
+    "video_clock_hz": CoefficientKind(
+        "Hz", "machine", "clock of a GPU's video engines under load", ACCELERATOR, ENGINES
+    ),
     "encode_engines": CoefficientKind("1", "machine", "NVENC engines of a GPU", ACCELERATOR, "sim.accelerated"),
     "decode_engines": CoefficientKind("1", "machine", "NVDEC engines of a GPU", ACCELERATOR, "sim.accelerated"),
     "encode_sessions": CoefficientKind(
-        "1", "machine", "NVENC sessions the driver opens at once; none where there is no cap", ACCELERATOR, "sim.accelerated"
+        "1",
+        "machine",
+        "NVENC sessions the driver opens at once; none where there is no cap",
+        ACCELERATOR,
+        "sim.accelerated",
     ),
     "gpu_memory_bytes_per_rung": CoefficientKind(
         "B", "machine", "GPU memory of one rung's decoder, session and surfaces", ACCELERATOR, "sim.accelerated"
@@ -100,7 +106,11 @@ COEFFICIENTS = {
     ),
     "socs_per_card": CoefficientKind("1", "machine", "SoCs of an ASIC card", ACCELERATOR, "sim.accelerated"),
     "soc_s_per_stream_s": CoefficientKind(
-        "SoC-s/stream-s", "picture", "share of a SoC that decoding and encoding this picture takes", ACCELERATOR, ENGINES
+        "SoC-s/stream-s",
+        "picture",
+        "share of a SoC that decoding and encoding this picture takes",
+        ACCELERATOR,
+        ENGINES,
     ),
 }
 

@@ -61,9 +61,7 @@ def why_not(spec: Transcode, source: Source, ladder: Ladder, catalogue: Catalogu
 
 def _uses_accelerator(spec: Transcode, ladder: Ladder, catalogue: Catalogue) -> bool:
     return (
-        bool(ladder.encoded)
-        and spec.encode_on != "cpu"
-        and catalogue.instances[spec.instance].accelerator is not None
+        bool(ladder.encoded) and spec.encode_on != "cpu" and catalogue.instances[spec.instance].accelerator is not None
     )
 
 

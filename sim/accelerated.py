@@ -35,12 +35,12 @@ class Device(NamedTuple):
     Attributes:
         capacity: engine-seconds per second, sessions, bytes; nothing is kept spare.
         demand: of one broadcast, in the same units.
-        count: devices on a node.
+        devices: how many of it a node has.
     """
 
     capacity: dict[str, float]
     demand: dict[str, float]
-    count: int
+    devices: int
 
     def streams(self) -> float:
         """Return how many broadcasts one device carries with nothing kept spare, not rounded."""
@@ -55,10 +55,10 @@ class Device(NamedTuple):
             name: capacity * (1.0 if name == "encode_session" else planning_utilisation)
             for name, capacity in self.capacity.items()
         }
-        if self.count == 1 or any(planned[name] < self.demand[name] for name in planned):
+        if self.devices == 1 or any(planned[name] < self.demand[name] for name in planned):
             return planned  # on several devices, a broadcast that fits on none does not fit on all of them together
         return {
-            name: self.count * math.floor(capacity / self.demand[name] + 1e-9) * self.demand[name]
+            name: self.devices * math.floor(capacity / self.demand[name] + 1e-9) * self.demand[name]
             for name, capacity in planned.items()
         }
 
@@ -169,5 +169,5 @@ def engine_coefficients(scenario: Scenario, catalogue: Catalogue) -> tuple[Coeff
     return (
         *(encode_coefficient(found, table, codec, preset) for codec in encoded),
         decode_coefficient(found, table, scenario.workload.source.codec),
-        *(coefficient for coefficient in found.coefficients if coefficient.name != "video_clock_hz"),
+        *found.coefficients,
     )

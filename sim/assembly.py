@@ -32,9 +32,7 @@ from sim.records import BroadcastLog, Replication, Tally, TickLog, World
 from sim.sampling import law, stream
 
 
-def draw_world(
-    scenario: Scenario, profile: Profile, catalogue: Catalogue, *, seed: int, replication: int
-) -> World:
+def draw_world(scenario: Scenario, profile: Profile, catalogue: Catalogue, *, seed: int, replication: int) -> World:
     """Return the coefficients and the anchor of one replication: a row of the joint draws, and a uniform.
 
     What no profile measured (a CPU family, the engines of an accelerator) has a stream of its own for each source of

@@ -20,6 +20,7 @@ from scenarios.scenario import Scenario
 from sim.accelerated import device
 from sim.node_plan import RESOURCE_NAMES, RESOURCES, NodePlan
 
+
 class Rated(NamedTuple):
     """What the catalogue says of a type that can be rented."""
 
@@ -113,8 +114,8 @@ def node_speed(instance: InstanceType, anchor_coremark_per_vcpu: float, values: 
         anchor_coremark_per_vcpu: CoreMark of a core of the measured machine, in this draw.
         values: coefficient key → value; holds `cpu_speed_agreement` of the type's CPU family.
     """
-    agreement = 1.0 if instance.is_this_machine else values[f"cpu_speed_agreement {instance.cpu}"]
-    return cpu_speed(instance, anchor_coremark_per_vcpu) * agreement
+    speed = cpu_speed(instance, anchor_coremark_per_vcpu)
+    return speed if instance.is_this_machine else speed * values[f"cpu_speed_agreement {instance.cpu}"]
 
 
 def transcode_plan(
@@ -127,9 +128,10 @@ def transcode_plan(
     """
     plan = node_plan(scenario, profile, catalogue, values, anchor)
     if plan.broadcasts < 1:
+        at = float((plan.demand / plan.capacity).max())
         raise CalibrationError(
             f"{scenario.platform.transcode.instance}: one broadcast of this ladder does not fit: "
-            f"{RESOURCE_NAMES[plan.binding]} would be at {float((plan.demand / plan.capacity).max()):.0%} of what planning_utilisation allows; "
+            f"{RESOURCE_NAMES[plan.binding]} would be at {at:.0%} of what planning_utilisation allows; "
             "choose a larger instance or a smaller ladder"
         )
     return plan
@@ -163,9 +165,7 @@ def node_plan(
     if engines is not None:
         capacity |= engines.node_capacity(spec.planning_utilisation)
         demand |= engines.demand
-    return NodePlan(
-        np.array([capacity[name] for name in demand]), np.array([*demand.values()]), price, tuple(demand)
-    )
+    return NodePlan(np.array([capacity[name] for name in demand]), np.array([*demand.values()]), price, tuple(demand))
 
 
 def ingest_plan(scenario: Scenario, catalogue: Catalogue, values: Mapping[str, float], anchor: float) -> NodePlan:

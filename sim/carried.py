@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from scenarios.accelerator import NvencGpu
+from scenarios.accelerator import Encoding, NvencGpu
 from scenarios.catalogue import Catalogue, InstanceType
 from scenarios.coefficient import Coefficient
 from scenarios.errors import CalibrationError
@@ -16,6 +16,7 @@ from scenarios.scenario import Scenario
 from sim.accelerated import encoding_accelerator, engine_coefficients, engine_values
 from sim.capacity import node_plan
 from sim.engines import Position, of_coefficient
+from sim.node_plan import RESOURCE_NAMES
 from sim.sampling import stream
 
 
@@ -82,29 +83,51 @@ def plan_range(scenario: Scenario, profile: Profile, catalogue: Catalogue) -> Pl
     )
 
 
-def carried_grounds(scenario: Scenario, catalogue: Catalogue) -> Iterator[str]:
-    """Yield what was carried over to the transcode nodes, by what rule and how wide; nothing on the measured machine."""
+def carried_grounds(scenario: Scenario, profile: Profile, catalogue: Catalogue) -> Iterator[str]:
+    """Yield what was carried over to the transcode nodes, by what rule, how wide; nothing on the measured machine."""
     spec = scenario.platform.transcode
     instance = catalogue.instances[spec.instance]
     if instance.is_this_machine:
         return
     anchor = scenario.anchor_coremark_per_vcpu
     found = encoding_accelerator(scenario, catalogue)
-    carried = "carried over" if found is None else "for receiving, muxing and the rest, carried over"
     yield (
-        f"{carried} to {spec.instance} by CoreMark per vCPU ({instance.coremark_per_vcpu:,.0f}"
-        f"{_kind(instance)}), assuming {anchor.low:,.0f} to {anchor.high:,.0f} for the measured machine; memory per "
-        "stream and the usable share of cores as measured"
+        ("" if found is None else "receiving, muxing and the rest that is left to the CPU: ")
+        + f"carried over to {spec.instance} by CoreMark per vCPU ({instance.coremark_per_vcpu:,.0f}{_kind(instance)}), "
+        f"assuming {anchor.low:,.0f} to {anchor.high:,.0f} for the measured machine; memory per stream and the usable "
+        "share of cores as measured"
     )
     if found is not None and instance.accelerator is not None:
-        gpu = isinstance(found, NvencGpu)
-        yield (
-            f"encoding on {instance.accelerator.count} × {found.title}"
-            + (f", NVENC preset {spec.nvenc_preset} low latency; each encoded rung decodes the source for itself" * gpu)
-            + "; nobody has measured it here, nor the CPU of its driver. encode_on: cpu encodes on the CPU instead"
-        )
+        yield from _accelerator_grounds(scenario, profile, found, instance.accelerator.count)
     for coefficient in carried_coefficients(scenario, catalogue):
         yield coefficient_text(coefficient)
+
+
+def _accelerator_grounds(scenario: Scenario, profile: Profile, found: Encoding, count: int) -> Iterator[str]:
+    preset = scenario.platform.transcode.nvenc_preset
+    how = (
+        f"NVENC preset {preset}, low latency; each encoded rung decodes the source for itself"
+        if isinstance(found, NvencGpu)
+        else "by published densities; a picture between two published ones lies on the line by pixels per second, a "
+        "smaller one takes as much as the smallest"
+    )
+    yield (
+        f"encoding on {count} × {found.title}, {how}. Nobody has measured it here, nor the CPU of its driver, which is "
+        "left out; encode_on: cpu encodes on the CPU instead"
+    )
+    measured = profile.middle()
+    unmeasured = [rung.label for rung in scenario.ladder.rungs if f"mux_cpu_s_per_frame {rung.label}" not in measured]
+    if unmeasured:
+        yield f"muxing of {', '.join(unmeasured)}: as for the costliest rung that was measured"
+
+
+def range_ground(held: PlanRange) -> str:
+    """Return what the range of broadcasts a node holds means for the answer."""
+    binds = " or ".join(RESOURCE_NAMES[resource] for resource in held.binds)
+    return (
+        f"a node holds {held.low} to {held.high} broadcasts, {held.middle} in the middle of all the ranges above; what "
+        f"binds ({binds}) was measured on no such node, so its fleet and cost are told as ranges, not as one number"
+    )
 
 
 def coefficient_text(coefficient: Coefficient) -> str:

@@ -11,7 +11,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from scenarios.accelerator import TABLE_PIXELS, DensityAsic, EngineTable, NvencGpu
+from scenarios.accelerator import TABLE_PIXELS, DecodeSpeeds, DensityAsic, EncodeSpeeds, EngineTable, NvencGpu
 from scenarios.coefficient import COEFFICIENTS, Coefficient, Provenance
 from scenarios.errors import CalibrationError
 from scenarios.ladder import Picture
@@ -36,8 +36,8 @@ class Range:
     def at(self, position: float) -> float:
         """Return the number at a position of [0, 1]."""
         if position <= 0.5:
-            return self.low * (self.middle / self.low) ** (2 * position)
-        return self.middle * (self.high / self.middle) ** (2 * position - 1)
+            return self.low * math.pow(self.middle / self.low, 2 * position)
+        return self.middle * math.pow(self.high / self.middle, 2 * position - 1)
 
     def slack(self) -> Range:
         """Return the factor that this range lacks to be ±15 % wide; 1 at each end that is."""
@@ -89,13 +89,13 @@ def decode_rate(gpu: NvencGpu, table: EngineTable, codec: str) -> tuple[Range, R
 def encode_coefficient(gpu: NvencGpu, table: EngineTable, codec: str, preset: str) -> Coefficient:
     """Return `encode_engine_s_per_pixel` of one engine, for a codec and preset."""
     speed, clock = encode_rate(gpu, table, codec, preset)
-    return _scaled("encode_engine_s_per_pixel", f"{codec} {preset}", speed * clock, gpu, table.encode.provenance)
+    return _scaled("encode_engine_s_per_pixel", f"{codec} {preset}", speed * clock, gpu, *_cited(table.encode))
 
 
 def decode_coefficient(gpu: NvencGpu, table: EngineTable, codec: str) -> Coefficient:
     """Return `decode_engine_s_per_pixel` of one engine, for a codec."""
     speed, clock = decode_rate(gpu, table, codec)
-    return _scaled("decode_engine_s_per_pixel", codec, speed * clock, gpu, table.decode.provenance)
+    return _scaled("decode_engine_s_per_pixel", codec, speed * clock, gpu, *_cited(table.decode))
 
 
 def draw_s_per_pixel(speed: Range, clock: Range, *, model: str, setting: str, position: Position) -> float:
@@ -157,7 +157,11 @@ def _ratio(clock: Range, reference_hz: float) -> Range:
     return clock * Range(*[1.0 / reference_hz] * 3)
 
 
-def _scaled(name: str, of: str, rate: Range, gpu: NvencGpu, table: Provenance) -> Coefficient:
+def _cited(speeds: EncodeSpeeds | DecodeSpeeds) -> tuple[Provenance, float]:
+    return speeds.provenance, speeds.reference_clock_hz
+
+
+def _scaled(name: str, of: str, rate: Range, gpu: NvencGpu, table: Provenance, reference_hz: float) -> Coefficient:
     whole = rate * rate.slack()
     clock = gpu.coefficient("video_clock_hz").provenance
     return Coefficient(
@@ -169,7 +173,7 @@ def _scaled(name: str, of: str, rate: Range, gpu: NvencGpu, table: Provenance) -
         high=1.0 / whole.low,
         provenance=Provenance(
             kind="scaled",
-            source=f"{table.source}; × video clock ÷ the table's ({clock.kind}: {clock.source})",
+            source=f"{table.source}; × video_clock_hz ({clock.kind}) ÷ {reference_hz / 1e6:,.0f} MHz",
             date=max(table.date, clock.date),
         ),
     )
