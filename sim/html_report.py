@@ -87,6 +87,7 @@ def _facts(result: RunResult) -> dict[str, Any]:
         "span": f"{scenario.horizon.horizon_s / 3600:g} hours",
         "bin_minutes": bin_minutes(result),
         "answer": answer(result),
+        "ranged": bool(result.ranges),
         "groups": _groups(result),
         "pictures": list(_pictures(result)),
         "grounds": result.rests_on(),

@@ -11,6 +11,7 @@ from scenarios import CalibrationError, load_catalogue
 from sim.answer import answer, binding_text
 from sim.assembly import draw_world
 from sim.carried import PlanRange, carried_coefficients, carried_values, drawn, plan_range
+from sim.html_report import page
 from sim.ranges import ranges
 from sim.replication import run
 from sim.results import read_result
@@ -68,6 +69,14 @@ def test_what_was_carried_over_stands_above_the_result_with_rule_and_width(on_l4
     assert "encode_engine_s_per_pixel h264 p4: 1.51e-09 engine-s/pixel (-33% … +50%); scaled" in grounds
     assert "encode_engines: 2; assumed" in grounds
     assert f"a node holds {on_l4.held.low} to {on_l4.held.high} broadcasts" in grounds
+
+
+def test_the_report_shows_ranges_and_what_they_rest_on(on_l4):
+    text = page(on_l4)
+    assert "Mean, or range" in text
+    assert on_l4.texts("nodes_peak").value in text
+    assert "recalled from NVIDIA" in text
+    assert "clock of a GPU&#39;s video engines under load" in text
 
 
 def test_a_result_of_ranges_reads_back_equal(on_l4, tmp_path):

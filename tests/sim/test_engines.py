@@ -66,7 +66,7 @@ def test_av1_on_an_l4_meets_the_vendors_claim_within_a_tenth():
     found = one_device(case)
     streams = found.capacity["encode_engine"] / found.demand["encode_engine"]
     assert streams == pytest.approx(120, abs=0.5)
-    assert 130 == pytest.approx(streams, rel=0.1)
+    assert pytest.approx(streams, rel=0.1) == 130
 
 
 @pytest.mark.parametrize(("instance", "streams"), [("vt1.3xlarge", 8), ("vt1.6xlarge", 16), ("vt1.24xlarge", 64)])
@@ -99,6 +99,19 @@ def test_an_unpublished_preset_lies_between_its_neighbours_and_none_is_surer_tha
 def test_a_range_is_read_from_end_to_end():
     one = Range(1.0, 2.0, 8.0)
     assert [one.at(position) for position in (0.0, 0.25, 0.5, 0.75, 1.0)] == pytest.approx([1, 2**0.5, 2, 4, 8])
+
+
+@pytest.mark.parametrize("preset", ["p1", "p2", "p3", "p4", "p5", "p6", "p7"])
+@pytest.mark.parametrize("instance", ["g4dn.xlarge", "g5.xlarge", "g6.xlarge", "g6e.xlarge"])
+def test_the_ends_of_the_draws_are_the_ends_of_the_interval(instance, preset):
+    case = on(instance, nvenc_preset=preset)
+    gpu = KNOWN.accelerators[KNOWN.instances[instance].accelerator.model]
+    table = KNOWN.engines[gpu.table]
+    worst, middle, best = (carried_values(case, KNOWN, lambda _, p=p: p) for p in (0.0, 0.5, 1.0))
+    for one in (encode_coefficient(gpu, table, "h264", preset), decode_coefficient(gpu, table, "h264")):
+        assert [best[one.key], middle[one.key], worst[one.key]] == pytest.approx([one.low, one.middle, one.high])
+        assert one.low <= one.middle / 1.149
+        assert one.high >= one.middle / 0.851
 
 
 def test_draws_lie_in_the_interval_and_are_shared_by_what_is_shared():
