@@ -16,8 +16,9 @@ from scipy import stats
 
 from scenarios.catalogue import Catalogue
 from scenarios.scenario import Scenario
-from sim.capacity import RESOURCE_NAMES, rated
+from sim.capacity import rated
 from sim.cost import egress_usd, months, node_hours
+from sim.node_plan import RESOURCE_NAMES
 from sim.records import Replication
 from sim.stream_cost import startup_s
 
@@ -185,10 +186,15 @@ METRICS: dict[str, Metric] = {
 
 
 def measure(case: Case) -> pd.DataFrame:
-    """Return every metric of one replication: component, metric, unit, value, one row each."""
+    """Return every metric of one replication: component, metric, unit, value, one row each.
+
+    A resource that the transcode nodes do not have, such as engines without an accelerator, has no row.
+    """
+    lacking = {f"full_node_{resource}" for resource in RESOURCE_NAMES.keys() - set(case.run.plan.resources)}
     rows = [
         (case.run.replication, metric.component, name, metric.unit, metric.value(case))
         for name, metric in METRICS.items()
+        if name not in lacking
     ]
     return pd.DataFrame(rows, columns=["replication", "component", "metric", "unit", "value"])
 
