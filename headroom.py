@@ -29,7 +29,7 @@ def application() -> typer.Typer:
 
 
 def main() -> None:
-    """Run the command; exit 0 done, 1 the machine is not ready, 2 a file or flag is wrong."""
+    """Run the command; exit 0 done, 1 the machine is not ready, 2 a file or flag is wrong, 3 some runs are void."""
     try:
         application()()
     except HeadroomError as error:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import asyncio
 
+from pipeline.marks import STILL_CLOCK
 from pipeline.rtmp import AudioFrame, RtmpServer, VideoFrame
 
 
 class Forgotten:
     """A publication of which nothing is kept."""
+
+    demux_clock = audio_clock = STILL_CLOCK
 
     def video(self, frame: VideoFrame, arrival_s: float) -> None:
         """See `Publication.video`."""

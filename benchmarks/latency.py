@@ -15,7 +15,7 @@ from benchmarks.pairs import machine, show, spread
 from pipeline.ladders.x264 import DEFAULT_PRESET
 from pipeline.load.clip import source_clip
 from pipeline.measure.load_run import RawRun, run_load
-from pipeline.measure.plan import Plan
+from pipeline.measure.plan import Window
 from pipeline.measure.rows import RunMarks
 from pipeline.serve import BUILT_IN_LADDER
 
@@ -48,10 +48,12 @@ def main() -> None:
     parser.add_argument("--segments", type=int, default=10)
     parser.add_argument("--json", action="store_true")
     asked = parser.parse_args()
-    plan = Plan(budget_s=0.0, runs=1, segments=asked.segments, segment_s=BUILT_IN_LADDER.segment_s)
+    window = Window(segments=asked.segments, segment_s=BUILT_IN_LADDER.segment_s)
     clip = source_clip()
     found = [
-        latencies_ms(run_load(1, plan=plan, clip=clip, ladder=BUILT_IN_LADDER, backend="x264", preset=DEFAULT_PRESET))
+        latencies_ms(
+            run_load(1, window=window, clip=clip, ladder=BUILT_IN_LADDER, backend="x264", preset=DEFAULT_PRESET)
+        )
         for _ in range(asked.rounds)
     ]
     document: dict[str, object] = {"machine": machine(), "rounds": asked.rounds, "segments": asked.segments}

@@ -42,6 +42,7 @@ class Broadcast:
         finished: set once everything that was taken in is published, or has failed.
         is_clean: whether the publisher ended the stream itself.
         dropped_audio: audio frames that came before the first video frame.
+        demux_clock, audio_clock: see `Publication`.
     """
 
     def __init__(
@@ -68,6 +69,7 @@ class Broadcast:
         self.dropped_audio = 0
         self._backend, self._after, self._on_finished = backend, after, on_finished
         self._marks: Marks = marks if marks is not None else NoMarks()
+        self.demux_clock, self.audio_clock = self._marks.clock("demux"), self._marks.clock("audio")
         self._timeline = Timeline()
         self._frames = 0
         self._keyframes = KeyframeWatch(stream.name)
@@ -80,29 +82,21 @@ class Broadcast:
     def video(self, frame: VideoFrame, arrival_s: float) -> None:
         """See `Publication.video`; RtmpError ends a broadcast that could not be encoded or published."""
         self._raise_failure()
-        self._keyframes.see(frame.is_keyframe, arrival_s)
-        index, self._frames = self._frames, self._frames + 1
-        pts, dts, epoch = self._timeline.video(frame.pts_ms, frame.dts_ms)
+        self.demux_clock.start()
+        packet = self._packet(frame, arrival_s)
+        self.demux_clock.stop()
         size = len(frame.payload)
-        self._marks.arrived(ArrivedMark(self.stream.name, index, pts, frame.is_keyframe, size, arrival_s))
+        self._marks.arrived(
+            ArrivedMark(self.stream.name, packet.index, packet.pts, packet.is_keyframe, size, arrival_s)
+        )
         if self._session is None:
             self._session = self._open(frame.avcc)
-        self._session.feed(
-            SourcePacket(
-                index=index,
-                pts=pts,
-                dts=dts,
-                is_keyframe=frame.is_keyframe,
-                data=frame.payload,
-                avcc=frame.avcc,
-                arrival_s=arrival_s,
-                epoch=epoch,
-            )
-        )
+        self._session.feed(packet)
 
     def audio(self, frame: AudioFrame, arrival_s: float) -> None:
         """See `Publication.audio`; RtmpError refuses AAC that HLS cannot carry, and audio alone."""
         self._raise_failure()
+        self.audio_clock.start()
         pts = self._timeline.audio(frame.pts_ms).pts
         if self._packager is None:
             self._wait_for_video(arrival_s)
@@ -114,6 +108,7 @@ class Broadcast:
             self._packager.audio(AudioUnit(pts, aac.adts(frame.payload), aac))
         except UnsupportedMedia as error:
             raise RtmpError(str(error)) from None
+        self.audio_clock.stop()
 
     def close(self, reason: str) -> None:
         """See `Publication.close`: what has arrived is still encoded and published, in the threads."""
@@ -122,6 +117,21 @@ class Broadcast:
             self._session.close()
         else:
             self._finish()
+
+    def _packet(self, frame: VideoFrame, arrival_s: float) -> SourcePacket:
+        self._keyframes.see(frame.is_keyframe, arrival_s)
+        index, self._frames = self._frames, self._frames + 1
+        pts, dts, epoch = self._timeline.video(frame.pts_ms, frame.dts_ms)
+        return SourcePacket(
+            index=index,
+            pts=pts,
+            dts=dts,
+            is_keyframe=frame.is_keyframe,
+            data=frame.payload,
+            avcc=frame.avcc,
+            arrival_s=arrival_s,
+            epoch=epoch,
+        )
 
     def _open(self, avcc: bytes) -> LadderSession:
         self._packager = Packager(

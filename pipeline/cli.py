@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -106,29 +107,35 @@ def measure(
     file: Annotated[
         Path | None, typer.Argument(metavar="[FILE]", help="a scenario whose source and ladder are measured")
     ] = None,
-    quick: Annotated[bool, typer.Option("--quick", help="at most 150 s; the only depth so far")] = True,
+    quick: options.Quick = False,
+    full: options.Full = False,
+    holdout: options.Holdout = False,
+    preset: options.Preset = None,
     content: WhichContent = Content.CAMERA,
     encoder: WhichEncoder = Encoder.AUTO,
 ) -> None:
-    """Put the pipeline under load on this machine; write a measurement bundle."""
+    """Put the pipeline under load on this machine for at most 15 min; write a measurement bundle."""
     from pipeline.ladders.probe import require_packages
 
     require_packages()
-    from pipeline.load.clip import DEFAULT_SOURCE
-    from pipeline.measure.progress import budget_bar
-    from pipeline.measure.quick import QUICK_BUDGET_S, measure_quick
-    from pipeline.serve import BUILT_IN_LADDER
+    from pipeline.measure.depths import planned
+    from pipeline.measure.holdout import measure_holdout
+    from pipeline.measure.measurement import measure as measure_plan
+    from pipeline.measure.progress import budget_bar, ended_gently
 
-    del quick  # names the depth, of which there is one
-    source, ladder = DEFAULT_SOURCE, BUILT_IN_LADDER
-    if file is not None:
-        from scenarios import load_scenario
-
-        scenario = load_scenario(file)
-        source, ladder = scenario.workload.source, scenario.ladder
-    with budget_bar(QUICK_BUDGET_S) as (say, progress):
-        measure_quick(out, ladder=ladder, source=source, content=content, encoder=encoder, say=say, progress=progress)
-    print(out)
+    depth = options.depth(quick=quick, full=full, holdout=holdout)
+    if depth is options.Depth.HOLDOUT:
+        options.refuse_beside_holdout(
+            {"FILE": file, "--preset": preset, "--content": content if content is not Content.CAMERA else None}
+        )
+    choice, plan = planned(depth, file=file, preset=preset, content=content, encoder=encoder)
+    with ended_gently(), budget_bar(plan.expected_s) as (say, progress):
+        take = measure_holdout if plan.depth == "holdout" else measure_plan
+        measured = take(out, plan=plan, choice=choice, say=say, progress=progress)
+    print(measured.folder)
+    if measured.lacking:
+        print(f"lacking: {'; '.join(measured.lacking)}", file=sys.stderr)
+        raise typer.Exit(3)
 
 
 @app.command()

@@ -1,12 +1,19 @@
 """Marks: what the pipeline tells about each frame and segment while it works, if anyone listens.
 
 The pipeline calls a `Marks`; `NoMarks` ignores it, `RecordingMarks` keeps it. Moments (`..._s`) are
-`time.monotonic()`; CPU (`cpu_s`) is the difference of `time.thread_time()` around a stage in its own thread.
+`time.monotonic()`; CPU (`cpu_s`) is the difference of `time.thread_time()` around a stage in its own thread. Stages
+that take microseconds a frame have no mark of each frame, which would cost more than they do, but a `StageClock`.
 """
 
 from __future__ import annotations
 
-from typing import NamedTuple, Protocol
+import time
+from collections import defaultdict
+from typing import Literal, NamedTuple, Protocol, TypeAlias
+
+Stage: TypeAlias = Literal["demux", "audio"]
+"""`demux`: a received video message made into a timed source packet. `audio`: audio on its way from the received
+message into the segments of every rung, part of it in the event loop and part in the packager's thread."""
 
 
 class ArrivedMark(NamedTuple):
@@ -95,8 +102,48 @@ class RestartMark(NamedTuple):
         return f"{self.stream}: {self.cause}, restarted in {self.outage_s:.2f} s: {gap}"
 
 
+class StageClock:
+    """Adds up the CPU that one thread spends on one stage; a thread has a clock of its own, so no lock is needed.
+
+    Attributes:
+        cpu_s: thread CPU between every `start` and the `stop` after it.
+    """
+
+    __slots__ = ("_began_s", "cpu_s")
+
+    def __init__(self) -> None:
+        self.cpu_s = self._began_s = 0.0
+
+    def start(self) -> None:
+        """Begin; a start that was never stopped, because the stage raised, is forgotten."""
+        self._began_s = time.thread_time()
+
+    def stop(self) -> None:
+        """Add what was spent since `start`."""
+        self.cpu_s += time.thread_time() - self._began_s
+
+
+class _StillClock(StageClock):
+    """A clock that nobody reads, and that does not run."""
+
+    __slots__ = ()
+
+    def start(self) -> None:
+        """Do nothing."""
+
+    def stop(self) -> None:
+        """Do nothing."""
+
+
+STILL_CLOCK: StageClock = _StillClock()
+"""What whoever does not listen gives for every stage."""
+
+
 class Marks(Protocol):
     """Receives every mark; called from many threads, must be quick and must not raise."""
+
+    def clock(self, stage: Stage) -> StageClock:
+        """Return a new clock for one thread's part of a stage of one stream; `STILL_CLOCK` if nobody reads it."""
 
     def published(self, stream: str, at_s: float) -> None:
         """A publisher of `stream` was accepted."""
@@ -125,6 +172,10 @@ class Marks(Protocol):
 
 class NoMarks:
     """Marks that nobody reads."""
+
+    def clock(self, stage: Stage) -> StageClock:
+        """Return the clock that does not run."""
+        return STILL_CLOCK
 
     def published(self, stream: str, at_s: float) -> None:
         """Ignore it."""
@@ -168,6 +219,7 @@ class RecordingMarks:
         self.segments: list[SegmentMark] = []
         self.drops: list[DroppedMark] = []
         self.restarts: list[RestartMark] = []
+        self._clocks: dict[Stage, list[StageClock]] = defaultdict(list)
         self.arrived = self.frames.append
         self.decoded = self.decodes.append
         self.encoded = self.encodes.append
@@ -175,6 +227,16 @@ class RecordingMarks:
         self.segment_closed = self.segments.append
         self.dropped = self.drops.append
         self.restarted = self.restarts.append
+
+    def clock(self, stage: Stage) -> StageClock:
+        """Return a clock that `cpu_s` reads."""
+        clock = StageClock()
+        self._clocks[stage].append(clock)
+        return clock
+
+    def cpu_s(self, stage: Stage) -> float | None:
+        """Return the thread CPU of a stage so far, all streams and threads together; None if it has not run."""
+        return sum(clock.cpu_s for clock in list(self._clocks[stage])) or None
 
     def published(self, stream: str, at_s: float) -> None:
         """Keep it."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, TypeAlias
@@ -41,6 +42,15 @@ class Content(StrEnum):
     GAME = "game"
 
 
+class Depth(StrEnum):
+    """How deep `measure` goes: the depths of `pipeline.measure.plan`, and its options."""
+
+    QUICK = "quick"
+    DEFAULT = "default"
+    FULL = "full"
+    HOLDOUT = "holdout"
+
+
 class Sessions(StrEnum):
     """What `--sessions` takes: the names of `pipeline.load.sessions.SESSION_LAWS`."""
 
@@ -52,6 +62,14 @@ class Sessions(StrEnum):
 Json: TypeAlias = Annotated[bool, typer.Option("--json", help="print one JSON object and nothing else")]
 WhichEncoder: TypeAlias = Annotated[Encoder, typer.Option(help="which backend encodes")]
 WhichContent: TypeAlias = Annotated[Content, typer.Option(help="what the publishers' pictures are like")]
+Quick: TypeAlias = Annotated[bool, typer.Option("--quick", help="at most 150 s: one ladder, one clip")]
+Full: TypeAlias = Annotated[bool, typer.Option("--full", help="at most 60 min: ladders, presets, clips, starts")]
+Holdout: TypeAlias = Annotated[
+    bool, typer.Option("--holdout", help="at most 60 min: what the protocol keeps from every fit; resumable")
+]
+Preset: TypeAlias = Annotated[
+    str | None, typer.Option(metavar="NAME", help="of the encoder, by its own name; else the fastest")
+]
 Host: TypeAlias = Annotated[str, typer.Option(help="address of both ports")]
 Port: TypeAlias = Annotated[int, typer.Option(min=0, max=65535, help="0 lets the system choose")]
 KeysFile: TypeAlias = Annotated[
@@ -86,3 +104,18 @@ Check: TypeAlias = Annotated[
     bool, typer.Option("--check", help="read the streams back and report what RFC 8216 forbids")
 ]
 WhichSessions: TypeAlias = Annotated[Sessions, typer.Option(help="law of how long a viewer stays")]
+
+
+def depth(*, quick: bool, full: bool, holdout: bool) -> Depth:
+    """Return the one depth that was asked for; a usage error if it is several."""
+    asked = [name for name, given in ((Depth.QUICK, quick), (Depth.FULL, full), (Depth.HOLDOUT, holdout)) if given]
+    if len(asked) > 1:
+        raise typer.BadParameter(f"--{asked[0]} and --{asked[1]} are two depths; give one")
+    return asked[0] if asked else Depth.DEFAULT
+
+
+def refuse_beside_holdout(given: Mapping[str, object]) -> None:
+    """Raise a usage error if anything is given: the protocol names all of it."""
+    for name, value in given.items():
+        if value is not None:
+            raise typer.BadParameter(f"{name} cannot be chosen with --holdout; the protocol names what is measured")

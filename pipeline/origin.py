@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import ssl
 import time
 from collections.abc import Awaitable, Callable
 
@@ -34,6 +35,10 @@ SEND_DEADLINE_S = 30.0
 """The longest a reader may take over one segment."""
 KEEPALIVE_S = 15.0
 """How long an idle connection stays open."""
+TLS_HANDSHAKE_S = 5.0
+"""How long a connection may take to agree on keys; until then it holds a file descriptor and is nobody's viewer."""
+TLS_SHUTDOWN_S = 1.0
+"""How long a viewer may take to say goodbye."""
 PREFLIGHT = {
     "Access-Control-Allow-Methods": "GET, HEAD, OPTIONS",
     "Access-Control-Allow-Headers": "Range",
@@ -182,6 +187,7 @@ class Origin:
         port: int,
         health: Health | None = None,
         max_connections: int | None = None,
+        ssl_context: ssl.SSLContext | None = None,
     ) -> None:
         """Prepare; `start` opens the port.
 
@@ -191,9 +197,10 @@ class Origin:
             port: TCP port, 0 to let the system choose.
             health: what `/healthz` tells; the origin adds its own part.
             max_connections: viewers at a time; what the process's file descriptors allow if omitted.
+            ssl_context: makes it HTTPS; then a connection counts once its handshake is over.
         """
         self.last_request_s: float | None = None
-        self._host, self._asked_port = host, port
+        self._host, self._asked_port, self._ssl = host, port, ssl_context
         self._max_connections = max_connections or viewers_allowed()
         health = health or Health()
         health.register("playable_streams", facts=lambda: store.count(lambda stream: stream.playable))
@@ -228,8 +235,15 @@ class Origin:
         door = Door(self._runner.server, max_connections=self._max_connections, keepalive_s=KEEPALIVE_S)
         loop = asyncio.get_running_loop()
         try:
-            backlog = min(BACKLOG, self._max_connections)
-            self._listening = await loop.create_server(door, self._host, self._asked_port, backlog=backlog)
+            self._listening = await loop.create_server(
+                door,
+                self._host,
+                self._asked_port,
+                backlog=min(BACKLOG, self._max_connections),
+                ssl=self._ssl,
+                ssl_handshake_timeout=TLS_HANDSHAKE_S if self._ssl else None,
+                ssl_shutdown_timeout=TLS_SHUTDOWN_S if self._ssl else None,
+            )
         except OSError as error:
             await self._runner.cleanup()
             raise self._not_ready(error) from error

@@ -184,7 +184,7 @@ class BundleMeta(SpecModel):
     contended: bool
     """Some run saw more than 10 % of the machine's CPU go elsewhere."""
     protocol_sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] | None = None
-    """Of the file that named the loads before anything was fitted; None unless they were held out."""
+    """Of the file that names what is held out, as it was when this was measured; None in a quick bundle."""
     tables: dict[str, TableFile]
 
 

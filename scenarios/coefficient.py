@@ -61,7 +61,9 @@ COEFFICIENTS = {
         "1", "content", "encoding of this content ÷ that of the reference content", FIT, COST
     ),
     "cpu_growth_with_load": _law("1", "rise of every CPU time from an idle machine to one with all cores in use"),
-    "usable_core_fraction": _law("1", "share of all cores in use at the most streams that hold", CAPACITY),
+    "usable_core_fraction": _law(
+        "1", "share of all cores in use at the largest number of streams that holds", CAPACITY
+    ),
     "rss_bytes_of_process": _law("B", "resident memory of the process without a stream", CAPACITY),
     "rss_bytes_per_stream": _law("B", "resident memory of one more stream, whatever its size"),
     "rss_bytes_per_pixel": _law("B/px", "resident memory for each pixel of a stream's source and encoded rungs"),
@@ -69,8 +71,12 @@ COEFFICIENTS = {
     "segment_publish_s": _law("s", "mean segment publish latency of a single stream of the chief ladder", REPLAY),
     "decode_cpu_cv": _law("1", "coefficient of variation of a frame's decoding, keyframes apart", REPLAY),
     "encode_cpu_cv": _law("1", "coefficient of variation of a frame's scaling and encoding, keyframes apart", REPLAY),
-    "decode_keyframe_factor": _law("1", "decoding a keyframe ÷ a mean frame", REPLAY),
     "encode_keyframe_factor": _law("1", "scaling and encoding a keyframe ÷ a mean frame", REPLAY),
+    "mux_keyframe_factor": _law("1", "muxing the frame that opens a segment ÷ a mean frame", REPLAY),
+    "generator_cpu_s_per_frame": _law("core-s", "sending one frame, by the load generator on the same cores", REPLAY),
+    "waker_core_share": _law("1", "share of threads' wake-ups that stay on the waker's core", REPLAY),
+    "idle_pull_delay_s": _law("s", "mean time until an idle core takes a thread that waits at another", REPLAY),
+    "wake_up_s": _law("s", "until an idle core runs a thread that woke up on it", REPLAY),
 }
 UNLESS_MEASURED = {"audio_cpu_s_per_stream_s"}
 """Coefficients that a profile may lack, as not every measurement has what they come from. What needs one refuses."""

@@ -10,6 +10,7 @@ from pydantic import Field, model_validator
 from scenarios.base import IsoDate, Name, PositiveCount, SpecModel, Text
 from scenarios.coefficient import Coefficient
 from scenarios.errors import CalibrationError, Problem, ScenarioError
+from scenarios.held_out import HeldOutErrors
 from scenarios.ladder import Ladder, Source
 from scenarios.machine import EncoderFacts, MachineFacts
 from scenarios.reading.load import load
@@ -115,6 +116,8 @@ class Profile(SpecModel):
     machine: MachineFacts
     encoder: EncoderFacts
     measured: Measured
+    held_out: HeldOutErrors | None = None
+    """How far it was off on loads that its fit has not seen; null where that was not measured."""
     coefficients: tuple[Coefficient, ...]
     draws: Draws
 

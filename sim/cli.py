@@ -124,12 +124,16 @@ def fit(
     out: Annotated[Path, typer.Option(metavar="FILE", help="the profile to write")],
     name: Annotated[str | None, typer.Option(help="name of the profile, instead of the file's")] = None,
     preset: Annotated[str | None, typer.Option(help="whose encoding to fit, instead of the first run's")] = None,
+    quiet: Quiet = False,
 ) -> None:
     """Fit a calibration profile to measurement bundles."""
+    from os import cpu_count
+
     from sim.calibration.fit import fit as fit_profile
     from sim.calibration.fit import write_profile
 
-    fitted = fit_profile(bundles, name=name or out.stem, preset=preset)
+    with _ProgressBar("loads", quiet) as progress:
+        fitted = fit_profile(bundles, name=name or out.stem, preset=preset, workers=cpu_count() or 1, progress=progress)
     write_profile(fitted, out)
     rows = ((c.key, f"{c.middle:.4g}", f"{c.low:.4g} … {c.high:.4g}", c.unit) for c in fitted.coefficients)
     _print_table(rows, ("coefficient", "", "95 % interval", ""))
@@ -138,23 +142,49 @@ def fit(
 
 @calibration.command()
 def replay(
-    bundle: Annotated[Path, typer.Argument(metavar="BUNDLE", help="a measurement bundle")],
+    bundles: Annotated[list[Path], typer.Argument(metavar="BUNDLE...", help="measurement bundles of one machine")],
     profile: Annotated[str, typer.Option("--profile", metavar="P", help="a profile by name or file")],
     seed: Seed = 1,
+    workers: Annotated[
+        int | None, typer.Option(min=1, max=256, help="processes, one per core if not given; no digit depends on it")
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="write the profile with the errors on held-out loads in it")
+    ] = None,
     extrapolate: Extrapolate = False,
+    details: Annotated[bool, typer.Option("--details", help="every load beside the errors over all")] = False,
     json: Json = False,
+    quiet: Quiet = False,
 ) -> None:
-    """Simulate the measured load from its arrivals alone; predicted against measured, beside null models."""
-    from scenarios.profile import load_profile
-    from sim.calibration.replay import replay as replay_bundle
+    """Simulate measured loads from their arrivals alone; predicted against measured, beside null models."""
+    from os import cpu_count
 
-    result = replay_bundle(bundle, load_profile(profile), seed=seed, extrapolate=extrapolate)
+    from scenarios.profile import load_profile
+    from sim.calibration.replay import replay as replay_bundles
+
+    chosen = load_profile(profile)
+    with _ProgressBar("predictions", quiet) as progress:
+        result = replay_bundles(
+            bundles,
+            chosen,
+            seed=seed,
+            extrapolate=extrapolate,
+            workers=workers or cpu_count() or 1,
+            progress=progress,
+        )
+    if out:
+        from sim.calibration.held_out import with_held_out
+        from sim.calibration.profile_file import write_profile
+
+        write_profile(with_held_out(chosen, result), out)
     if json:
         from sim.results import to_json
 
         print(to_json(result.document()), end="")
         return
-    print(result)
+    print(result.table_text(details=details))
+    if out:
+        print(f"\n{out}")
 
 
 def _scenario_and_profile(file: Path, profile: str | None) -> tuple[Scenario, Profile, bool]:

@@ -25,6 +25,7 @@ from scenarios.profile import Profile
 from scenarios.scenario import Scenario
 from sim.coverage import extrapolation
 from sim.format import interval_text
+from sim.held_out_text import held_out_text
 from sim.metrics import METRICS, summarise
 
 if TYPE_CHECKING:
@@ -224,6 +225,7 @@ def _rests_on(scenario: Scenario, profile: Profile) -> Iterator[str]:
         f"{chief.concurrent_streams[-1]} streams of {chief.name} at once, {holding}"
         + ("; other load disturbed it, its intervals are wider" if measured.contended else "")
     )
+    yield held_out_text(profile, scenario.workload.source, scenario.ladder)
     spec = scenario.platform.transcode
     instance = load_catalogue().instances[spec.instance]
     if not instance.is_this_machine:

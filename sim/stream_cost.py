@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+import numpy as np
+
 from scenarios.errors import CalibrationError
 from scenarios.ladder import Ladder, Rung, Source
+from sim.sampling import Floats
 
 BITS_PER_BYTE = 8
 
@@ -47,16 +50,7 @@ def frame_costs(
         CalibrationError: the values lack a coefficient or the content.
     """
     frame_bytes = source.bitrate_bps / BITS_PER_BYTE / source.fps
-    decode_s = (
-        (
-            needed(values, "decode_cpu_s_per_frame")
-            + needed(values, "decode_cpu_s_per_pixel") * source.pixels
-            + needed(values, "decode_cpu_s_per_byte") * frame_bytes
-        )
-        * _content_factor(values, "decode", content)
-        if ladder.encoded
-        else 0.0
-    )
+    decode_s = float(decode_cpu_s(values, source, np.array(frame_bytes), content=content)) if ladder.encoded else 0.0
     encoding = _content_factor(values, "encode", content) if ladder.encoded else 1.0
     return FrameCosts(
         receive_s=needed(values, "ingest_cpu_s_per_frame") + needed(values, "ingest_cpu_s_per_byte") * frame_bytes,
@@ -74,6 +68,20 @@ def frame_costs(
         },
         other_s=needed(values, "other_cpu_s_per_job"),
         audio_s=values.get("audio_cpu_s_per_stream_s", 0.0) / source.fps,
+    )
+
+
+def decode_cpu_s(
+    values: Mapping[str, float], source: Source, frame_bytes: Floats, *, content: str | None = None
+) -> Floats:
+    """Return what decoding frames of these sizes costs at no load; keyframes cost more because they are larger.
+
+    Raises:
+        CalibrationError: the values lack a coefficient or the content.
+    """
+    of_frame = needed(values, "decode_cpu_s_per_frame") + needed(values, "decode_cpu_s_per_pixel") * source.pixels
+    return (of_frame + needed(values, "decode_cpu_s_per_byte") * frame_bytes) * _content_factor(
+        values, "decode", content
     )
 
 

@@ -18,7 +18,7 @@ def script(name: str):
     return module
 
 
-refresh, performance = script("refresh"), script("performance")
+refresh, performance, fidelity = script("refresh"), script("performance"), script("fidelity")
 
 
 @pytest.mark.parametrize("page", refresh.PAGES, ids=lambda page: page.name)
@@ -41,3 +41,7 @@ def test_the_page_of_performance_is_what_the_benchmarks_printed():
     assert text.count("\n## ") == len(performance.COMMANDS)
     for name, key in performance.TARGETS:
         assert f"`{key}`" in text, f"{name} was not measured"
+
+
+def test_the_page_of_fidelity_is_what_the_benchmark_printed():
+    assert fidelity.PAGE.read_text(encoding="utf-8") == fidelity.page()

@@ -71,6 +71,7 @@ class RungSegmenter:
         self._frame = NOMINAL_FRAME
         self._segment_bytes = 0
         self._discontinuity = False
+        self._audio_clock = marks.clock("audio")
         self.dropped_audio = 0
 
     def video(self, packet: RungPacket) -> None:
@@ -85,11 +86,13 @@ class RungSegmenter:
 
     def audio(self, unit: AudioUnit) -> None:
         """Take one audio frame; it is muxed when the video has come as far, and dropped if no video does."""
+        self._audio_clock.start()
         self._audio.append(unit)
         if len(self._audio) > PENDING_AUDIO_FRAMES:
             self._drop_audio()
         if self._muxer is not None:
             self._pass_audio(self._muxer)
+        self._audio_clock.stop()
 
     def close(self) -> None:
         """Publish what is left."""
@@ -132,8 +135,11 @@ class RungSegmenter:
             self._frame = packet.dts - self._last_dts
         self._last_dts = packet.dts
         self._last_pts = max(self._last_pts, packet.pts)
-        self._pass_audio(self._muxer)
         spent_s = time.thread_time() - started_s
+        if self._audio:
+            self._audio_clock.start()
+            self._pass_audio(self._muxer)
+            self._audio_clock.stop()
         self._marks.muxed(
             MuxedMark(self._stream, packet.rung, packet.frame_index, spent_s, time.monotonic(), packet.is_keyframe)
         )

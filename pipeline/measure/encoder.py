@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from importlib import metadata
 
 import av
@@ -42,10 +42,17 @@ def require_measurable(backend: str, ladder: Ladder) -> None:
         )
 
 
-def encoder_facts(*, backend: str, preset: str, ladder: Ladder) -> EncoderFacts:
-    """Return backend, preset, options, library versions and limits; options that differ by rung as `rung.option`."""
-    by_rung = {rung.name: RUNG_OPTIONS[backend](rung, preset) for rung in ladder.encoded}
-    first = by_rung[ladder.encoded[0].name]
+def encoder_facts(*, backend: str, preset: str, ladders: Mapping[str, Ladder]) -> EncoderFacts:
+    """Return backend, preset, options, library versions and limits.
+
+    Options that differ by rung are `RUNG.option`, and where there are several ladders `LADDER/RUNG.option`.
+    """
+    by_rung = {
+        rung.name if len(ladders) == 1 else f"{name}/{rung.name}": RUNG_OPTIONS[backend](rung, preset)
+        for name, ladder in ladders.items()
+        for rung in ladder.encoded
+    }
+    first = next(iter(by_rung.values()))
     shared = {
         name: value for name, value in first.items() if all(options.get(name) == value for options in by_rung.values())
     }

@@ -14,7 +14,7 @@ from pipeline.load.publishers import PublisherConfig
 from pipeline.load.schedule import OPENING_S, Schedule
 from pipeline.measure.child import Child
 from pipeline.measure.host import CpuShares, cpu_shares, cpu_times
-from pipeline.measure.plan import Plan
+from pipeline.measure.plan import Window
 from pipeline.measure.server import ServerConfig
 from scenarios.ladder import Ladder
 
@@ -61,7 +61,7 @@ class RawRun:
 def run_load(
     streams: int,
     *,
-    plan: Plan,
+    window: Window,
     clip: SourceClip,
     ladder: Ladder,
     backend: str,
@@ -72,7 +72,7 @@ def run_load(
 
     Args:
         streams: how many.
-        plan: for how long.
+        window: for how long.
         clip: what they send.
         ladder: what they are encoded to.
         backend: name of the ladder backend.
@@ -89,7 +89,7 @@ def run_load(
         server.tell(asdict(config))
         generator.hear(START_TIMEOUT_S)
         port = server.hear(START_TIMEOUT_S)["port"]
-        schedule = _schedule(streams, plan)
+        schedule = _schedule(streams, window)
         server.tell({"window_start_s": schedule.window_start_s, "window_end_s": schedule.window_end_s})
         generator.tell(asdict(PublisherConfig(port, keys, str(clip.path), clip.content.source.fps, schedule)))
         wait_until(schedule.window_start_s, tick)
@@ -114,11 +114,11 @@ def stream_name(number: int) -> str:
     return f"stream-{number}"
 
 
-def _schedule(streams: int, plan: Plan) -> Schedule:
+def _schedule(streams: int, window: Window) -> Schedule:
     start_s = time.monotonic() + HEAD_START_S
-    last_s = start_s + (streams - 1) * plan.stagger_s + OPENING_S
-    window_start_s = last_s + plan.warm_up_segments * plan.segment_s
-    return Schedule(start_s, plan.stagger_s, window_start_s, window_start_s + plan.segments * plan.segment_s)
+    last_s = start_s + (streams - 1) * window.stagger_s + OPENING_S
+    window_start_s = last_s + window.warm_up_segments * window.segment_s
+    return Schedule(start_s, window.stagger_s, window_start_s, window_start_s + window.segments * window.segment_s)
 
 
 def wait_until(moment_s: float, tick: Tick) -> None:

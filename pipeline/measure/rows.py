@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from pipeline.ladders.backend import TICKS_PER_S
@@ -12,6 +12,7 @@ from pipeline.measure.generator import GeneratorHealth, publishers_health
 from pipeline.measure.load_run import RawRun, stream_name
 from pipeline.measure.verdict import Verdict, judge
 from scenarios.backlog import lag_by_segment
+from scenarios.bundle import PER_RUN, TABLES
 
 DIGITS = 7
 """Of every time, in seconds: a tenth of a microsecond, which no clock here resolves."""
@@ -55,23 +56,34 @@ class RunMarks:
         return None if moment_s is None else round(moment_s - self.zero_s, DIGITS)
 
 
+@dataclass(frozen=True)
+class Labels:
+    """How the bundle names a run: the columns of `runs` by these names."""
+
+    run: int
+    ladder: str
+    clip: str
+    preset: str
+    repeat: int
+    start: str = "staggered"
+
+
 def rows_of(
-    raw: RawRun, *, run: int, repeat: int, ladder: str, clip: str, fps: float, segment_s: float
+    raw: RawRun, labels: Labels, *, fps: float, segment_s: float, void_reason: str | None = None
 ) -> tuple[Rows, Verdict]:
-    """Return the rows of one run for every table, and the verdict on it.
+    """Return the rows of one run for every table that has rows of runs, and the verdict on it.
 
     Args:
         raw: what the processes reported.
-        run: its number in the bundle.
-        repeat: how often this load was run before.
-        ladder: name of the ladder.
-        clip: name of the clip.
+        labels: what the bundle calls it.
         fps: frames per second of the source.
         segment_s: length of a segment.
+        void_reason: why it is void, whatever the processes reported; None if nothing else is wrong with it.
     """
     marks = RunMarks(raw)
     health = publishers_health(raw.generator, raw.schedule, wall_s=raw.wall_s)
-    verdict = _judged(raw, marks, health, fps=fps, segment_s=segment_s)
+    reason = void_reason or health.void_reason
+    verdict = _judged(raw, marks, reason, fps=fps, segment_s=segment_s)
     rows: Rows = {
         "runs": [_run_row(raw, marks, health, verdict, fps=fps)],
         "streams": _stream_rows(raw, marks),
@@ -79,11 +91,18 @@ def rows_of(
         "rungs": _rung_rows(marks),
         "segments": _segment_rows(raw, marks),
     }
-    rows["runs"][0] |= {"ladder": ladder, "clip": clip, "repeat": repeat}
-    return {name: [{"run": run, **row} for row in found] for name, found in rows.items()}, verdict
+    rows["runs"][0] |= asdict(labels)
+    return {name: [{"run": labels.run, **row} for row in found] for name, found in rows.items()}, verdict
 
 
-def _judged(raw: RawRun, marks: RunMarks, health: GeneratorHealth, *, fps: float, segment_s: float) -> Verdict:
+def rows_of_nothing(labels: Labels, *, streams: int, reason: str) -> Rows:
+    """Return the rows of a run that was cut short: it is void, and nothing of it was observed."""
+    observed = {column: None for column, kind in TABLES["runs"].items() if kind == "float64"}
+    run = {"concurrent_streams": streams, "dropped_frames": 0, "verdict": "void", "void_reason": reason}
+    return {name: [] for name in PER_RUN} | {"runs": [observed | run | asdict(labels)]}
+
+
+def _judged(raw: RawRun, marks: RunMarks, void_reason: str | None, *, fps: float, segment_s: float) -> Verdict:
     schedule = raw.schedule
     due_s = [stream["scheduled_s"] for stream in raw.generator["streams"]]
     moments_s, lags_s = [], []
@@ -103,7 +122,7 @@ def _judged(raw: RawRun, marks: RunMarks, health: GeneratorHealth, *, fps: float
         window_s=schedule.window_end_s - schedule.window_start_s,
         frame_interval_s=1 / fps,
         lost_frames=lost,
-        void_reason=health.void_reason,
+        void_reason=void_reason,
     )
 
 
@@ -113,17 +132,19 @@ def _run_row(raw: RawRun, marks: RunMarks, health: GeneratorHealth, verdict: Ver
     slope = verdict.slope
     return {
         "concurrent_streams": raw.streams,
-        "start": "staggered",
         "wall_s": raw.wall_s,
         "media_s": arrived / fps,
         "server_cpu_s": raw.server_cpu_s,
         "ingest_cpu_s": end["event_loop_cpu_s"] - start["event_loop_cpu_s"],
+        "demux_cpu_s": _difference(start, end, "demux_cpu_s"),
+        "audio_cpu_s": _difference(start, end, "audio_cpu_s"),
         "generator_cpu_s": raw.generator["cpu_s"],
         "generator_late_fraction": health.late_fraction,
         "generator_late_p99_s": health.late_p99_s,
         "steal_fraction": raw.shares.steal,
         "contention_fraction": raw.shares.contention,
         "rss_bytes": float(end["peak_rss_bytes"]),
+        "idle_rss_bytes": float(raw.server["idle_rss_bytes"]),
         "backlog_slope": slope.middle if slope else None,
         "backlog_slope_low": slope.low if slope else None,
         "backlog_slope_high": slope.high if slope else None,
@@ -216,6 +237,6 @@ def _rounded(moment_s: float | None) -> float | None:
     return None if moment_s is None else round(moment_s, DIGITS)
 
 
-def joined(parts: list[Mapping[str, list[Row]]]) -> Rows:
-    """Return the rows of several runs as one."""
-    return {name: [row for part in parts for row in part[name]] for name in parts[0]}
+def _difference(start: Row, end: Row, name: str) -> float | None:
+    """Return how much a sample grew over the window; None where there was no such stage."""
+    return None if start[name] is None or end[name] is None else end[name] - start[name]

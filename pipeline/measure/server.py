@@ -9,18 +9,16 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
-import sys
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from pipeline.ladders import LADDER_BACKENDS
 from pipeline.marks import RecordingMarks
+from pipeline.measure.parent import obey, read, say
 from pipeline.rtmp.keys import StreamKeys
 from pipeline.serve import LivePipeline
-from scenarios.errors import HeadroomError
 from scenarios.ladder import Ladder
 
 MARKS = ("publications", "frames", "decodes", "encodes", "muxes", "segments", "drops")
@@ -48,11 +46,22 @@ class ServerConfig:
 
 @dataclass(frozen=True)
 class Sample:
-    """The process at one moment: CLOCK_MONOTONIC, its CPU, its event loop's thread CPU, its peak memory."""
+    """The process at one moment; what it has spent is counted from its start.
+
+    Attributes:
+        at_s: CLOCK_MONOTONIC.
+        cpu_s: of the whole process.
+        event_loop_cpu_s: of the thread that receives RTMP; what demultiplexing and audio take in it is a part of this.
+        demux_cpu_s: thread CPU of that stage; see `pipeline.marks.Stage`.
+        audio_cpu_s: likewise; muxing counts it no more. None if there was no audio up to the end of the window.
+        peak_rss_bytes: largest resident memory so far.
+    """
 
     at_s: float
     cpu_s: float
     event_loop_cpu_s: float
+    demux_cpu_s: float | None
+    audio_cpu_s: float | None
     peak_rss_bytes: int
 
 
@@ -61,11 +70,13 @@ class ServerReport:
     """What the process saw.
 
     Attributes:
+        idle_rss_bytes: resident memory once both ports were open, before any stream.
         start: at the start of the window.
         end: at its end.
         marks: every mark by kind, as lists in the order of their fields.
     """
 
+    idle_rss_bytes: int
     start: Sample
     end: Sample
     marks: dict[str, list[list[Any]]]
@@ -79,18 +90,40 @@ async def serve_under_test(config: ServerConfig) -> ServerReport:
     ladder = Ladder.model_validate_json(json.dumps(config.ladder))
     pipeline = LivePipeline(ladder=ladder, keys=keys, backend=backend, rtmp_port=config.port, marks=marks)
     async with pipeline:
-        _say({"port": pipeline.rtmp.port, "http_port": pipeline.origin.port})
-        window = await _read()
-        start = await _sample_at(window["window_start_s"])
-        end = await _sample_at(window["window_end_s"])
-        await _read()
+        idle_rss_bytes = _status_bytes("VmRSS")
+        say({"port": pipeline.rtmp.port, "http_port": pipeline.origin.port})
+        window = await read()
+        start = await _sample_at(window["window_start_s"], marks)
+        end = await _sample_at(window["window_end_s"], marks)
+        await read()
+    kept = {kind: [list(mark) for mark in list(getattr(marks, kind))] for kind in MARKS}
     # Threads of an overloaded server may still be at work: what they do from now on is not waited for.
-    return ServerReport(start, end, {kind: [list(mark) for mark in list(getattr(marks, kind))] for kind in MARKS})
+    return ServerReport(idle_rss_bytes, _from_zero(start, end), end, kept)
 
 
-async def _sample_at(moment_s: float) -> Sample:
+async def _sample_at(moment_s: float, marks: RecordingMarks) -> Sample:
     await asyncio.sleep(max(moment_s - time.monotonic(), 0.0))
-    return Sample(time.monotonic(), time.process_time(), time.thread_time(), peak_rss_bytes())
+    return Sample(
+        at_s=time.monotonic(),
+        cpu_s=time.process_time(),
+        event_loop_cpu_s=time.thread_time(),
+        demux_cpu_s=marks.cpu_s("demux"),
+        audio_cpu_s=marks.cpu_s("audio"),
+        peak_rss_bytes=peak_rss_bytes(),
+    )
+
+
+def _from_zero(start: Sample, end: Sample) -> Sample:
+    """Return the start with 0 for a stage that first ran within the window: nothing had been spent on it."""
+
+    def spent_s(before_s: float | None, after_s: float | None) -> float | None:
+        return 0.0 if before_s is None and after_s is not None else before_s
+
+    return replace(
+        start,
+        demux_cpu_s=spent_s(start.demux_cpu_s, end.demux_cpu_s),
+        audio_cpu_s=spent_s(start.audio_cpu_s, end.audio_cpu_s),
+    )
 
 
 def peak_rss_bytes() -> int:
@@ -98,36 +131,19 @@ def peak_rss_bytes() -> int:
 
     From the kernel's own record of this program: `getrusage` would also count the parent before the program began.
     """
+    return _status_bytes("VmHWM")
+
+
+def _status_bytes(name: str) -> int:
     for line in STATUS.read_text(encoding="ascii").splitlines():
-        if line.startswith("VmHWM:"):
+        if line.startswith(f"{name}:"):
             return int(line.split()[1]) * 1024
-    raise RuntimeError(f"{STATUS} has no VmHWM")
+    raise RuntimeError(f"{STATUS} has no {name}")
 
 
-async def _read() -> Any:
-    line = await asyncio.get_running_loop().run_in_executor(None, sys.stdin.readline)
-    if not line:
-        raise EOFError("the measuring process is gone")
-    return json.loads(line)
-
-
-def _say(document: dict[str, Any]) -> None:
-    print(json.dumps(document), flush=True)
-
-
-def main() -> None:
-    """Serve; errors meant for the user are told to the parent, which raises them."""
-    config = ServerConfig(**json.loads(sys.stdin.readline()))
-    try:
-        _say(asdict(asyncio.run(serve_under_test(config))))
-    except HeadroomError as error:
-        _say({"error": str(error), "kind": type(error).__name__})
-    except EOFError:
-        pass  # nobody is left to tell
-    # Not sys.exit: a daemon thread inside FFmpeg must not meet a dying interpreter.
-    sys.stdout.flush()
-    os._exit(0)
+async def _serve(config: dict[str, Any]) -> dict[str, Any]:
+    return asdict(await serve_under_test(ServerConfig(**config)))
 
 
 if __name__ == "__main__":
-    main()
+    obey(_serve)

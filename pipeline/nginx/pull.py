@@ -122,4 +122,5 @@ class Pull:
     def _opened(self) -> Publication:
         if self._publication is None:
             self._publication = self._publish(self.client.name)
+            self._frames.time_with(demux=self._publication.demux_clock, audio=self._publication.audio_clock)
         return self._publication

@@ -7,6 +7,7 @@ import contextlib
 import time
 from typing import Protocol
 
+from pipeline.marks import StageClock
 from pipeline.rtmp.errors import PublishRefused, RtmpError
 from pipeline.rtmp.events import AudioMessage, Event, PublishRequested, Unpublished, VideoMessage
 from pipeline.rtmp.frames import AudioFrame, FrameAssembler, VideoFrame
@@ -15,7 +16,15 @@ from pipeline.rtmp.session import Phase, PublishSession
 
 
 class Publication(Protocol):
-    """What takes one accepted broadcast; its methods are called from the event loop and must not block."""
+    """What takes one accepted broadcast; its methods are called from the event loop and must not block.
+
+    Attributes:
+        demux_clock: runs while a video message is made into a frame.
+        audio_clock: the same for audio.
+    """
+
+    demux_clock: StageClock
+    audio_clock: StageClock
 
     def video(self, frame: VideoFrame, arrival_s: float) -> None:
         """Take a frame; `arrival_s` is `time.monotonic()` when its last byte was read."""
@@ -216,6 +225,7 @@ class Connection(asyncio.BufferedProtocol):
             self.end(f"refused: {refusal}")
         else:
             self._publication = publication
+            self._frames.time_with(demux=publication.demux_clock, audio=publication.audio_clock)
             self._session.accept()
             self._accepted_s = self._last_read_s = time.monotonic()
             self._flush()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from pipeline.marks import STILL_CLOCK, StageClock
 from pipeline.rtmp import flv
 
 
@@ -42,9 +43,27 @@ class FrameAssembler:
         self.dropped = 0
         self._avcc: bytes | None = None
         self._asc: bytes | None = None
+        self._demux_clock = self._audio_clock = STILL_CLOCK
+
+    def time_with(self, *, demux: StageClock, audio: StageClock) -> None:
+        """Let these clocks run from now on: one while a video message is parsed, one while an audio message is."""
+        self._demux_clock, self._audio_clock = demux, audio
 
     def video(self, timestamp_ms: int, body: bytes) -> VideoFrame | None:
         """Return the frame of a video message, or None when it holds none; RtmpError as `flv.parse_video`."""
+        self._demux_clock.start()
+        frame = self._video(timestamp_ms, body)
+        self._demux_clock.stop()
+        return frame
+
+    def audio(self, timestamp_ms: int, body: bytes) -> AudioFrame | None:
+        """Return the frame of an audio message, or None when it holds none; else as `video`."""
+        self._audio_clock.start()
+        frame = self._audio(timestamp_ms, body)
+        self._audio_clock.stop()
+        return frame
+
+    def _video(self, timestamp_ms: int, body: bytes) -> VideoFrame | None:
         match flv.parse_video(body):
             case flv.AvcSequenceHeader(avcc):
                 self._avcc = avcc if avcc != self._avcc else self._avcc
@@ -55,8 +74,7 @@ class FrameAssembler:
                 self.dropped += 1
         return None
 
-    def audio(self, timestamp_ms: int, body: bytes) -> AudioFrame | None:
-        """Return the frame of an audio message, or None when it holds none; else as `video`."""
+    def _audio(self, timestamp_ms: int, body: bytes) -> AudioFrame | None:
         match flv.parse_audio(body):
             case flv.AacSequenceHeader(asc):
                 self._asc = asc if asc != self._asc else self._asc

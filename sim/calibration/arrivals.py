@@ -20,6 +20,8 @@ Bools = npt.NDArray[np.bool_]
 
 SLOT_TOLERANCE = 0.25
 """Frame periods that a frame may come before its slot in a slower rung: publishers round to milliseconds."""
+COLUMNS = ["stream", "frame", "arrival_s", "pts_s", "is_keyframe", "bytes"]
+"""Of a bundle's frames: all that is read."""
 USUAL_STAGGER_S = 0.3
 """Between the starts of two streams, where no run of the bundle shows it."""
 
@@ -34,6 +36,7 @@ class StreamArrivals:
         pts_s: presentation times.
         is_keyframe: of the source.
         frame: their numbers in the stream.
+        bytes: their sizes.
     """
 
     number: int
@@ -41,10 +44,23 @@ class StreamArrivals:
     pts_s: Floats
     is_keyframe: Bools
     frame: npt.NDArray[np.int64]
+    bytes: Floats
 
     def copy(self, number: int, *, later_s: float) -> StreamArrivals:
         """Return the same frames as another stream, arriving later."""
         return dataclasses.replace(self, number=number, arrival_s=self.arrival_s + later_s)
+
+    def until(self, end_s: float) -> StreamArrivals:
+        """Return the frames that arrive up to a moment."""
+        kept = self.arrival_s <= end_s
+        return StreamArrivals(
+            self.number,
+            self.arrival_s[kept],
+            self.pts_s[kept],
+            self.is_keyframe[kept],
+            self.frame[kept],
+            self.bytes[kept],
+        )
 
     def segments(self, segment_s: float) -> npt.NDArray[np.int64]:
         """Return the segment of each frame: a segment opens with the first frame at or after each boundary.
@@ -91,20 +107,28 @@ class Arrivals:
         streams: one entry per stream, in the order of their numbers.
         source: what they sent.
         ladder: what was made of it.
+        content: what they show.
         cores: logical processors of the machine.
         warm_up_segments: segments of the last stream to start that are not measured.
+        has_generator: whether the load generator runs on the same cores.
     """
 
     streams: tuple[StreamArrivals, ...]
     source: Source
     ladder: Ladder
+    content: str
     cores: int
     warm_up_segments: int
+    has_generator: bool = True
 
     def segments(self, stream: StreamArrivals) -> npt.NDArray[np.int64]:
         """Return the segment of each frame of one of the streams, as its ladder is cut."""
         cut = stream.segments if self.ladder.copied is None else stream.gop_segments
         return cut(self.ladder.segment_s)
+
+    def until(self, end_s: float) -> Arrivals:
+        """Return the load as if it had ended at a moment."""
+        return dataclasses.replace(self, streams=tuple(stream.until(end_s) for stream in self.streams))
 
     @property
     def window_end_s(self) -> float:
@@ -127,13 +151,16 @@ class Arrivals:
 
 def arrivals_of(bundle: Bundle, run: int) -> Arrivals:
     """Return arrivals and configuration of one run; no other column of the bundle is read."""
-    frames = bundle.frames.loc[bundle.frames["run"] == run, ["stream", "frame", "arrival_s", "pts_s", "is_keyframe"]]
+    frames = bundle.frames.loc[bundle.frames["run"] == run, COLUMNS]
     frames = frames.dropna(subset=["arrival_s", "pts_s"])
     if frames.empty:
         raise CalibrationError(f"{bundle.folder}: no frame of run {run} arrived; there is nothing to replay")
     numbers = sorted(frames["stream"].unique().tolist())
     streams = tuple(_stream(number, frames[frames["stream"] == number]) for number in numbers)
-    return Arrivals(streams, bundle.source, bundle.ladder, bundle.meta.machine.cores, bundle.meta.warm_up_segments)
+    content, facts = bundle.content_of(run), bundle.meta
+    return Arrivals(
+        streams, content.source, bundle.ladder_of(run), content.shows, facts.machine.cores, facts.warm_up_segments
+    )
 
 
 def _stream(number: int, frames: pd.DataFrame) -> StreamArrivals:
@@ -144,6 +171,7 @@ def _stream(number: int, frames: pd.DataFrame) -> StreamArrivals:
         ordered["pts_s"].to_numpy(float),
         ordered["is_keyframe"].to_numpy(bool),
         ordered["frame"].to_numpy(np.int64),
+        ordered["bytes"].to_numpy(float),
     )
 
 

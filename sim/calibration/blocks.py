@@ -89,6 +89,8 @@ def _rung_parts(bundle: Bundle, positions: pd.Series[int]) -> Iterator[pd.DataFr
         for stage in ("scale", "encode", "mux"):
             measured = rows.dropna(subset=[f"{stage}_cpu_s"])
             yield _sums(measured, stage, measured[f"{stage}_cpu_s"], of)
+        muxed = rows.dropna(subset=["mux_cpu_s"])
+        yield _key_sums(muxed, "mux", muxed["mux_cpu_s"], muxed["starts_segment"], of)
         picture_cpu_s = (rows["scale_cpu_s"] + rows["encode_cpu_s"]).dropna()
         measured = rows.loc[picture_cpu_s.index]
         yield _sums(measured, "picture", picture_cpu_s, of)

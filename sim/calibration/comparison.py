@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import pandas as pd
 
-from sim.calibration.evidence import holding_loads
+from sim.calibration.cases import Bracket, Case, MeasuredRun
+from sim.calibration.figures import FIGURES, noise_floor
 from sim.calibration.null_models import NULL_MODELS, NullModels
-from sim.calibration.outcome import FIGURES, Outcome, noise_floor
+from sim.calibration.outcome import Outcome
 
 BANDS = ((0.5, "up to 0.5"), (0.8, "0.5 to 0.8"))
 ABOVE = "above 0.8"
 ABOVE_METRICS = ("backlog_slope", "overloaded")
 """All that is compared near and beyond capacity: latency there is the length of the test."""
+CASE = list(Case._fields)
 TIDY = [
+    *CASE,
     "load",
     "band",
-    "in_sample",
+    "repeats",
     "metric",
     "unit",
     "measured",
@@ -28,96 +31,82 @@ TIDY = [
     "noise_floor",
     *NULL_MODELS,
 ]
+SEGMENTS = [*CASE, "load", "band", "bundle", "run", "stream", "rung", "segment", "measured_s", "predicted_s"]
+FEWEST_FOR_CORRELATION = 3
 
 
 def band_of(load: int, n_max: int) -> str:
     """Return the band of a load by its share of N_max."""
-    return next((name for limit, name in BANDS if load / n_max <= limit), ABOVE)
+    return next((name for limit, name in BANDS if load <= limit * n_max + 1e-9), ABOVE)
 
 
 def load_rows(
-    load: int, *, band: str, seen: Sequence[Outcome], foreseen: Sequence[Outcome], nulls: NullModels
+    case: Case, load: int, *, band: str, seen: Sequence[Outcome], foreseen: Sequence[Outcome], nulls: NullModels
 ) -> Iterator[dict[str, object]]:
     """Yield a row for each figure of a load that is compared in its band."""
     for name in ABOVE_METRICS if band == ABOVE else FIGURES:
         figure = FIGURES[name]
         measured, predicted = figure.of(seen), figure.of(foreseen)
-        yield {
+        yield case._asdict() | {
             "load": load,
             "band": band,
+            "repeats": len(seen),
             "metric": name,
             "unit": figure.unit,
             "measured": measured,
             "predicted": predicted,
-            "error": (predicted - measured) / (measured if figure.relative else 1.0),
+            "error": figure.error(predicted=predicted, measured=measured),
             "noise_floor": noise_floor(figure, seen),
             **nulls.of(name, load),
         }
 
 
-def n_max_row(measured: int | None, predicted: int, *, nulls: NullModels) -> dict[str, object]:
-    """Return the row of the largest load that holds; None: the search did not bracket it."""
-    return {
+def n_max_row(case: Case, found: Bracket, predicted: int, *, nulls: NullModels) -> dict[str, object]:
+    """Return the row of the largest load that holds.
+
+    Its noise floor is what the search left open: the loads between the largest that held and the next one run.
+    """
+    return case._asdict() | {
         "load": None,
         "band": "",
+        "repeats": None,
         "metric": "n_max",
         "unit": "streams",
-        "measured": math.nan if measured is None else float(measured),
+        "measured": float(found.n_max),
         "predicted": float(predicted),
-        "error": math.nan if measured is None else (predicted - measured) / measured,
-        "noise_floor": math.nan,
+        "error": (predicted - found.n_max) / found.n_max,
+        "noise_floor": (found.failing - 1 - found.n_max) / found.n_max,
         "as_at_one": math.nan,
         "mdc": math.nan,
         "division": float(nulls.capacity_streams),
     }
 
 
-def measured_n_max(runs: pd.DataFrame) -> int | None:
-    """Return the largest load that holds with every smaller one; None unless the next one run did not."""
-    holds = holding_loads(runs)
-    failing = [streams for streams in holds if not holds[streams]]
-    below = [streams for streams in holds if failing and streams < failing[0]]
-    return max(below) if below else None
+def segment_rows(run: MeasuredRun, foreseen: Outcome, *, bundle: str, number: int, band: str) -> pd.DataFrame:
+    """Return one row per segment and rung of a run: measured and predicted publication, NaN where one has none."""
+    pair = pd.DataFrame({"measured_s": run.seen.publish_s, "predicted_s": foreseen.publish_s}).reset_index()
+    named: dict[str, object] = {**run.case._asdict(), "load": run.load, "band": band, "bundle": bundle, "run": number}
+    return pair.assign(**named)[SEGMENTS]
 
 
-def segment_rows(
-    seen: Mapping[int, Outcome], foreseen: Mapping[int, Outcome], *, loads: Mapping[int, int]
-) -> pd.DataFrame:
-    """Return one row per segment and rung of every run: measured and predicted publication.
+def segment_errors(segments: pd.DataFrame) -> pd.DataFrame:
+    """Return, for each load up to 0.8 of N_max, how well single publications are predicted.
 
-    Args:
-        seen: measured outcome by run.
-        foreseen: predicted outcome by run.
-        loads: streams at once by run.
+    Columns: those of the case, load, band; segments, that have both moments; mape, the mean of |error|; bias, the
+    mean of the signed error, both fractions of the measured publication; correlation, Pearson's, over the segments,
+    rungs and runs of the load, NaN where one side does not vary.
     """
-    parts = []
-    for run, outcome in seen.items():
-        pair = pd.DataFrame({"measured_s": outcome.publish_s, "predicted_s": foreseen[run].publish_s})
-        parts.append(pair.reset_index().assign(run=run, load=loads[run]))
-    columns = ["run", "load", "stream", "rung", "segment", "measured_s", "predicted_s"]
-    return pd.concat(parts, ignore_index=True)[columns]
-
-
-def readable(metrics: pd.DataFrame) -> pd.DataFrame:
-    """Return the tidy figures as a reader wants them: latencies in ms, errors in percent, all text.
-
-    A figure that is neither measured nor predicted, such as P99 of too few segments, has no row.
-    """
+    both = segments[segments["band"] != ABOVE].dropna(subset=["measured_s", "predicted_s"])
+    both = both[both["measured_s"] > 0]
     rows = []
-    for row in metrics.dropna(subset=["measured", "predicted"], how="all").to_dict("records"):
-        unit, scale = ("ms", 1e3) if row["unit"] == "s" else (row["unit"], 1.0)
-        figures = [_number(row[name] * scale) for name in ("measured", "predicted", *NULL_MODELS)]
-        relative = row["metric"] == "n_max" or FIGURES[row["metric"]].relative
-        errors = [_percent(row[name]) if relative else _number(row[name]) for name in ("error", "noise_floor")]
-        load = "" if pd.isna(row["load"]) else str(row["load"])
-        rows.append((load, row["band"], row["metric"], unit, *figures[:2], *errors, *figures[2:]))
-    titles = ["N", "of N_max", "figure", "unit", "measured", "predicted", "error", "noise floor"]
-    return pd.DataFrame(rows, columns=[*titles, "as at N = 1", "M/D/c", "cores ÷ CPU"])
+    for of_load, pairs in both.groupby([*CASE, "load", "band"]):
+        error = pairs["predicted_s"] / pairs["measured_s"] - 1.0
+        rows.append((*of_load, len(pairs), error.abs().mean(), error.mean(), _correlation(pairs)))
+    return pd.DataFrame(rows, columns=[*CASE, "load", "band", "segments", "mape", "bias", "correlation"])
 
 
-def _number(value: float) -> str:
-    return "–" if np.isnan(value) else f"{value:.3g}"
-
-
-def _percent(value: float) -> str:
-    return "–" if np.isnan(value) else f"{value:+.1%}"
+def _correlation(pairs: pd.DataFrame) -> float:
+    measured, predicted = pairs["measured_s"].to_numpy(float), pairs["predicted_s"].to_numpy(float)
+    if measured.size < FEWEST_FOR_CORRELATION or not np.ptp(measured) or not np.ptp(predicted):
+        return math.nan
+    return float(np.corrcoef(measured, predicted)[0, 1])

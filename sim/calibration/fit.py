@@ -14,9 +14,12 @@ from scenarios.errors import CalibrationError
 from scenarios.profile import Draws, Measured, MeasuredLadder, Profile, Range
 from sim.calibration.blocks import block_sums
 from sim.calibration.bootstrap import CONTENDED_WIDENING, LawError, joint_draws, law_errors, middle
+from sim.calibration.cores import Scheduling
 from sim.calibration.evidence import BASE_STREAMS, Case, Evidence, gather
 from sim.calibration.profile_file import write_profile
 from sim.calibration.rates import run_facts
+from sim.calibration.scheduling import Fitted, fit_scheduling, observed_loads
+from sim.calibration.workers import Progress
 from sim.sampling import stream
 
 __all__ = ["fit", "rounded", "write_profile"]
@@ -27,7 +30,16 @@ SIGNIFICANT_DIGITS = 6
 """Of every number of a profile, so that what is written is what was fitted."""
 
 
-def fit(folders: Sequence[Path], *, name: str, preset: str | None = None, draws: int = 200) -> Profile:
+def fit(
+    folders: Sequence[Path],
+    *,
+    name: str,
+    preset: str | None = None,
+    draws: int = 200,
+    scheduling: Scheduling | None = None,
+    workers: int = 1,
+    progress: Progress | None = None,
+) -> Profile:
     """Return the profile that one or several bundles of one machine and backend support.
 
     The middle of a coefficient comes from the whole measurement (`sim.calibration.laws`). Its interval is the 2.5
@@ -39,6 +51,9 @@ def fit(folders: Sequence[Path], *, name: str, preset: str | None = None, draws:
         name: of the profile.
         preset: whose encoding is fitted; the chief's if None. All other stages take every run.
         draws: rows of joint draws, at least 2.
+        scheduling: taken as known, from another measurement of the machine; fitted if None.
+        workers: processes that run the node model; no digit depends on it.
+        progress: told how far the scheduler's fit is.
 
     Raises:
         CalibrationError: the bundles cannot be read, do not belong together, or are too thin; the text says which
@@ -55,7 +70,14 @@ def fit(folders: Sequence[Path], *, name: str, preset: str | None = None, draws:
     error = law_errors(evidence, facts, sums)
     rng = stream(zlib.crc32(" ".join([*evidence.identities, evidence.preset]).encode()), 0, "calibration bootstrap")
     rows = joint_draws(evidence, facts, sums, best=best, law_error=error, draws=draws, rng=rng)
-    coefficients = _coefficients(evidence, best, rows, remarks=_remarks(evidence, error))
+    cores = (
+        fit_scheduling(observed_loads(evidence), best, workers=workers, progress=progress)
+        if scheduling is None
+        else Fitted.known(scheduling)
+    )
+    best |= vars(cores.best)
+    rows = rows.join(cores.draws(draws, rng))
+    coefficients = _coefficients(evidence, best, rows, remarks=_remarks(evidence, error, cores))
     keys = [coefficient.key for coefficient in coefficients]
     return Profile(
         headroom_profile=2,
@@ -103,7 +125,7 @@ def _coefficients(
     return tuple(found)
 
 
-def _remarks(evidence: Evidence, error: LawError) -> dict[str, str]:
+def _remarks(evidence: Evidence, error: LawError, cores: Fitted) -> dict[str, str]:
     """Return what a reader must know of single coefficients."""
     widened = f"interval × {CONTENDED_WIDENING:g}: other load disturbed the measurement" if evidence.contended else ""
     sources = {case.source.pixels for case in evidence.cases}
@@ -113,6 +135,7 @@ def _remarks(evidence: Evidence, error: LawError) -> dict[str, str]:
         "encode_cpu_s_per_pixel": str(error),
         "encode_content_factor": f"against {evidence.chief.content}",
         "decode_content_factor": f"against {evidence.chief.content}",
+        **dict.fromkeys(vars(cores.best), str(cores)),
         **dict.fromkeys(("decode_cpu_s_per_pixel", "scale_cpu_s_per_source_pixel", "rss_bytes_per_pixel"), one_size),
     }
     return {name: "; ".join(filter(None, (remarks.get(name, ""), widened))) for name in COEFFICIENTS}

@@ -1,42 +1,46 @@
-"""The simplest models anyone could use instead of the replay; a fidelity claim stands beside them."""
+"""The simplest models anyone could use instead of the replay; a fidelity claim stands beside them.
+
+They are given more than the model gets: where one stream of a ladder was measured, they start from that
+measurement, held out or not, as whoever keeps a spreadsheet would run one stream first. Where it was not, they start
+from what the model predicts for one stream.
+"""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from scenarios.ladder import Ladder, Source
-from sim.calibration.outcome import FIGURES, Outcome
-from sim.stream_cost import load_growth, stream_cpu_s, utilisation
+from sim.calibration.figures import FIGURES
+from sim.calibration.outcome import Outcome
 from sim.theory import deterministic_wait_s
 
 NULL_MODELS = ("as_at_one", "mdc", "division")
 """As at N = 1; the same plus the wait of M/D/c; cores ÷ CPU per stream."""
+WAITING = ("segment_publish_mean", "segment_publish_p95", "segment_publish_p99", "frame_p95")
+"""Figures to which M/D/c adds a wait."""
 
 
 @dataclass(frozen=True)
 class NullModels:
-    """What the null models say; NaN for what they do not.
+    """What the null models say of one case; NaN for what they do not.
 
     Attributes:
-        values: the profile's coefficients by key, its middles.
-        source, ladder, cores: of the bundle.
-        single: the measured runs of one stream, for what the profile does not hold; may be empty.
+        single: runs of one stream, measured, or else one that was predicted.
+        was_measured: which of both.
+        fps: of the source.
+        cores: of the machine.
     """
 
-    values: Mapping[str, float]
-    source: Source
-    ladder: Ladder
-    cores: int
     single: Sequence[Outcome]
+    was_measured: bool
+    fps: float
+    cores: int
 
     @property
     def cpu_s_per_stream_s(self) -> float:
-        """CPU of a single stream, from the profile."""
-        cpu_s = stream_cpu_s(self.values, self.source, self.ladder)
-        load = utilisation(self.values, cpu_s, cores=self.cores)
-        return cpu_s * load_growth(self.values, load) + self.values["base_cpu_s_per_s"]
+        """CPU of a single stream."""
+        return FIGURES["cpu"].of(self.single)
 
     @property
     def capacity_streams(self) -> int:
@@ -45,22 +49,20 @@ class NullModels:
 
     def wait_s(self, streams: int) -> float:
         """Return the mean wait of M/D/c: Poisson frames, each on one core for all its stages."""
-        return deterministic_wait_s(streams * self.source.fps, self.cpu_s_per_stream_s / self.source.fps, self.cores)
+        return deterministic_wait_s(streams * self.fps, self.cpu_s_per_stream_s / self.fps, self.cores)
 
     def of(self, metric: str, streams: int) -> dict[str, float]:
-        """Return what each null model says of a figure at a load, by its name."""
+        """Return what each null model says of a figure at a load, by its name.
+
+        Of a single stream that was measured they say nothing: there their answer is the measurement itself.
+        """
         unknown = dict.fromkeys(NULL_MODELS, math.nan)
-        if metric == "cpu":
-            return unknown | {"as_at_one": self.cpu_s_per_stream_s}
+        if streams == 1 and self.was_measured:
+            return unknown
         if metric == "backlog_slope":
             return unknown | {"as_at_one": 0.0}
         if metric == "overloaded":
             return unknown | {"as_at_one": 0.0, "division": float(streams > self.capacity_streams)}
-        single = self._single(metric)
-        wait_s = self.wait_s(streams)
+        single = FIGURES[metric].of_half(self.single)  # few segments: no reason for a rival to stay silent
+        wait_s = self.wait_s(streams) if metric in WAITING else math.inf
         return unknown | {"as_at_one": single, "mdc": single + wait_s if math.isfinite(wait_s) else math.nan}
-
-    def _single(self, metric: str) -> float:
-        if metric == "segment_publish_mean":
-            return self.values["segment_publish_s"]
-        return FIGURES[metric].of(self.single) if self.single else math.nan

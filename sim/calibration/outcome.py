@@ -1,9 +1,8 @@
-"""What became of a run, measured or predicted, in one shape; and the figures read off it."""
+"""What became of a run, measured or predicted, in one shape."""
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,14 +10,14 @@ import pandas as pd
 
 from scenarios.backlog import Slope, backlog_slope, grows, lag_by_segment
 from sim.calibration.arrivals import Arrivals, Floats
-from sim.calibration.node import run_node
+from sim.calibration.cores import scheduling
+from sim.calibration.node import NodeRecords, run_node
 from sim.calibration.service import StreamService, service_times
 from sim.calibration.tables import Bundle
+from sim.stream_cost import startup_s
 
 SEGMENT = ["stream", "rung", "segment"]
 SLOPE_ENDS = ("", "_low", "_high")
-FEWEST_FOR_P99 = 1000
-"""Segments of one load below which a 99 % quantile says more about chance than about the server."""
 
 
 @dataclass(frozen=True)
@@ -31,6 +30,7 @@ class Outcome:
         cpu_s_per_stream_s: of the whole server process.
         slope: of the backlog; NaN where frames were dropped, as a queue that is full grows no more.
         holds: whether the backlog did not grow.
+        startup_s: of each stream, from its accepted publish until every rung has its first segment.
     """
 
     frame_latency_s: Floats
@@ -38,6 +38,7 @@ class Outcome:
     cpu_s_per_stream_s: float
     slope: Slope
     holds: bool
+    startup_s: Floats
 
 
 def measured(bundle: Bundle, run: int) -> Outcome:
@@ -52,12 +53,14 @@ def measured(bundle: Bundle, run: int) -> Outcome:
         on=["stream", "frame"],
     )
     rungs = rungs[rungs["arrival_s"] >= start_s]
+    streams = bundle.streams[bundle.streams["run"] == run]
     return Outcome(
         (rungs["encoded_s"] - rungs["arrival_s"]).dropna().to_numpy(float),
         publish_s,
         float(facts["server_cpu_s"] / facts["media_s"]),
         Slope(*(np.nan if facts["dropped_frames"] else float(facts[f"backlog_slope{end}"]) for end in SLOPE_ENDS)),
         bool(facts["verdict"] == "holds"),
+        (streams["first_segment_s"] - streams["publish_accepted_s"]).dropna().to_numpy(float),
     )
 
 
@@ -73,7 +76,21 @@ def predicted(arrivals: Arrivals, *, values: Mapping[str, float], seed: int) -> 
         CalibrationError: the profile lacks a coefficient, or the load is too short for a verdict.
     """
     services = service_times(arrivals, values=values, seed=seed)
-    records = run_node(arrivals, services)
+    records = run_node(arrivals, services, scheduling=scheduling(values), seed=seed)
+    return outcome_of(arrivals, services, records, startup_s=startup_s(values, arrivals.ladder))
+
+
+def outcome_of(
+    arrivals: Arrivals, services: Sequence[StreamService], records: NodeRecords, *, startup_s: float
+) -> Outcome:
+    """Return what became of a load on a node, from the node's records.
+
+    Args:
+        arrivals: the load.
+        services: what it asked of the node.
+        records: what the node did.
+        startup_s: from an accepted publish until every rung has its first segment.
+    """
     start_s, end_s = arrivals.window_start_s, arrivals.window_end_s
     frames = records.frames[records.frames["arrival_s"].between(start_s, end_s)]
     segments = records.segments[records.segments["first_arrival_s"] >= start_s].set_index(SEGMENT)
@@ -93,6 +110,7 @@ def predicted(arrivals: Arrivals, *, values: Mapping[str, float], seed: int) -> 
         _cpu_s_per_stream_s(arrivals, services),
         slope,
         not growing,
+        np.full(len(arrivals.streams), startup_s),
     )
 
 
@@ -105,79 +123,3 @@ def _cpu_s_per_stream_s(arrivals: Arrivals, services: Sequence[StreamService]) -
         for rung in service.rungs.values():
             cpu_s += float(rung.cpu_s[within & rung.kept].sum())
     return cpu_s / media_s
-
-
-def _publish_mean(runs: Sequence[Outcome]) -> float:
-    return _mean(np.concatenate([run.publish_s.to_numpy(float) for run in runs]))
-
-
-def _publish_p99(runs: Sequence[Outcome]) -> float:
-    values = np.concatenate([run.publish_s.to_numpy(float) for run in runs])
-    return float(np.quantile(values, 0.99)) if values.size >= FEWEST_FOR_P99 else np.nan
-
-
-def _frame_p95(runs: Sequence[Outcome]) -> float:
-    values = np.concatenate([run.frame_latency_s for run in runs])
-    return float(np.quantile(values, 0.95)) if values.size else np.nan
-
-
-def _cpu(runs: Sequence[Outcome]) -> float:
-    return _mean(np.array([run.cpu_s_per_stream_s for run in runs]))
-
-
-def _slope(runs: Sequence[Outcome]) -> float:
-    return _mean(np.array([run.slope.middle for run in runs]))
-
-
-def _overloaded(runs: Sequence[Outcome]) -> float:
-    return float(np.mean([not run.holds for run in runs]) >= 0.5)
-
-
-def _mean(values: Floats) -> float:
-    return float(values.mean()) if values.size else np.nan
-
-
-@dataclass(frozen=True)
-class Figure:
-    """A number read off the runs of one load.
-
-    Attributes:
-        unit: as printed.
-        relative: its error is a fraction of the measured value; else a difference.
-        of: pooled over runs; NaN where they cannot tell.
-    """
-
-    unit: str
-    relative: bool
-    of: Callable[[Sequence[Outcome]], float]
-
-
-FIGURES = {
-    "segment_publish_mean": Figure("s", True, _publish_mean),
-    "segment_publish_p99": Figure("s", True, _publish_p99),
-    "frame_p95": Figure("s", True, _frame_p95),
-    "cpu": Figure("core-s/stream-s", True, _cpu),
-    "backlog_slope": Figure("s/s", False, _slope),
-    "overloaded": Figure("1", False, _overloaded),
-}
-"""Every figure of a load, by name."""
-
-
-def noise_floor(figure: Figure, runs: Sequence[Outcome]) -> float:
-    """Return the median difference of a figure between pooled halves of a load's repeats, as an error.
-
-    Every way to halve the repeats counts once; an odd repeat goes to the second half. NaN: one repeat, not
-    measured.
-    """
-    if len(runs) < 2:
-        return np.nan
-    positions = range(len(runs))
-    differences = []
-    for half in itertools.combinations(positions, len(runs) // 2):
-        if len(runs) % 2 == 0 and 0 not in half:
-            continue  # the same halving, seen from the other side
-        one = figure.of([runs[i] for i in half])
-        other = figure.of([runs[i] for i in positions if i not in half])
-        scale = (one + other) / 2 if figure.relative else 1.0
-        differences.append(abs(one - other) / scale)
-    return float(np.median(differences))

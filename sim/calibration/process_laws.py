@@ -34,7 +34,9 @@ def process_laws(sample: Sample, cases: Sequence[Case], growth: Floats) -> dict[
     other = np.maximum(cpu - ingest - audio - stages_per_stream_s(sample, cases) * streams, 0.0)
     jobs = streams * facts["jobs"].to_numpy(float) * load
     rest = relative_nnls(other, np.stack([np.ones_like(load), jobs], axis=-1), weights=weights, scale=cpu.mean(axis=0))
+    sent = facts["generator_cpu_s"].to_numpy(float) / wall_s / frames * sample.slow / load
     values = {
+        "generator_cpu_s_per_frame": _average(sent, weights),
         "base_cpu_s_per_s": found[:, 0] + rest[:, 0],
         "ingest_cpu_s_per_frame": found[:, 1],
         "ingest_cpu_s_per_byte": per_byte,
@@ -87,22 +89,31 @@ def latency_laws(sample: Sample) -> dict[str, Floats]:
 
 
 def spread_laws(sample: Sample, cases: Sequence[Case], *, preset: str) -> dict[str, Floats]:
-    """Return variation and keyframe factors of decoding and encoding, means over the rungs of single streams."""
+    """Return variation and keyframe factors of the stages, means over the rungs of single streams.
+
+    A decoded keyframe costs what its bytes do. Muxing costs the same for every frame but the one that opens a segment.
+    """
     facts, weights = sample.facts, run_weights(sample)
     single = (facts["streams"] == BASE_STREAMS).to_numpy() & (facts["preset"] == preset).to_numpy()
     if not single.any():
         single = (facts["streams"] == BASE_STREAMS).to_numpy()
     positions = [str(position) for position in range(max(len(case.ladder.rungs) for case in cases))]
     values = {}
-    for name, quantity, subjects in (("decode", "decode", [""]), ("encode", "picture", positions)):
+    for name, quantity, subjects in (
+        ("decode", "decode", [""]),
+        ("encode", "picture", positions),
+        ("mux", "mux", positions),
+    ):
         squares, factors, taken = [], [], []
         for of in subjects:
             squares.append(_squared_variation(sample, quantity, of)[:, single])
             factors.append(_keyframe_factor(sample, quantity, of)[:, single])
             taken.append(weights[:, single])
         share = np.hstack(taken)
-        values[f"{name}_cpu_cv"] = np.sqrt(_average(np.hstack(squares), share))
-        values[f"{name}_keyframe_factor"] = _average(np.hstack(factors), share)
+        if name != "mux":
+            values[f"{name}_cpu_cv"] = np.sqrt(_average(np.hstack(squares), share))
+        if name != "decode":
+            values[f"{name}_keyframe_factor"] = _average(np.hstack(factors), share)
     return values
 
 

@@ -14,12 +14,12 @@ def run_facts(evidence: Evidence) -> pd.DataFrame:
     """Return one row per run, index run, in the order of runs.
 
     Columns: `case`, position of its case; `streams`; `holds`, whether its load is at most the case's capacity;
-    `wall_s`, `media_s`; `cpu_s`, `ingest_cpu_s` and `audio_cpu_s` (NaN without audio) of the window; `share`, of all
-    cores in use by the server; `utilisation`, by server and generator; `elsewhere`, share of all cores that other
-    processes and the hypervisor took; `rss_bytes`, `idle_rss_bytes`; `startup_s`, mean over its streams from the
-    accepted publish to the first segment on every rung (NaN where none got so far); of its case `content`,
-    `preset`, `source_pixels`, `fps` of the source, `pixels` of source and encoded rungs together, and `jobs`, the
-    decodings, encodings and muxings of one stream-second.
+    `wall_s`, `media_s`; `cpu_s`, `ingest_cpu_s`, `generator_cpu_s` and `audio_cpu_s` (NaN without audio) of the
+    window; `share`, of all cores in use by the server; `utilisation`, by server and generator; `elsewhere`, share of
+    all cores that other processes and the hypervisor took; `rss_bytes`, `idle_rss_bytes`; `startup_s`, mean over its
+    streams from the accepted publish to the first segment on every rung (NaN where none got so far); of its case
+    `content`, `preset`, `source_pixels`, `fps` of the source, `pixels` of source and encoded rungs together, and
+    `jobs`, the decodings, encodings and muxings of one stream-second.
 
     Raises:
         CalibrationError: a run lacks one of these.
@@ -42,6 +42,7 @@ def run_facts(evidence: Evidence) -> pd.DataFrame:
             "media_s": runs["media_s"],
             "cpu_s": runs["server_cpu_s"],
             "ingest_cpu_s": runs["ingest_cpu_s"],
+            "generator_cpu_s": runs["generator_cpu_s"].fillna(0.0),
             "audio_cpu_s": runs["audio_cpu_s"].astype("float64"),
             "share": runs["server_cpu_s"] / cores_s,
             "utilisation": ((runs["server_cpu_s"] + runs["generator_cpu_s"].fillna(0.0)) / cores_s).clip(upper=1.0),

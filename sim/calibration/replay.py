@@ -1,31 +1,38 @@
-"""Predicted against measured: a node model on the bundle's own arrivals, beside the null models."""
+"""Predicted against measured: a node model on the bundles' own arrivals, beside the null models."""
 
 from __future__ import annotations
 
 import html
-from collections.abc import Callable, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Executor
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
+from scenarios.bundle import BundleMeta
 from scenarios.profile import Profile
-from sim.calibration.arrivals import Arrivals, arrivals_of, replicated, stagger_s
-from sim.calibration.comparison import (
-    TIDY,
-    band_of,
-    load_rows,
-    measured_n_max,
-    n_max_row,
+from sim.calibration.by_band import errors_by_band, segments_by_band
+from sim.calibration.cases import Case, Measurements, bracket, read_measurements
+from sim.calibration.comparison import TIDY, band_of, load_rows, n_max_row, segment_errors, segment_rows
+from sim.calibration.prediction import Predictions, bands_rest_on, null_models, predict
+from sim.calibration.replay_notes import CANNOT_KNOW, notes
+from sim.calibration.replay_text import (
+    aligned,
     readable,
-    segment_rows,
+    readable_bands,
+    readable_n_max,
+    readable_rivals,
+    readable_segment_bands,
+    readable_segments,
+    readable_summary,
+    telling,
 )
-from sim.calibration.evidence import hardware
-from sim.calibration.null_models import NullModels
-from sim.calibration.outcome import measured, predicted
-from sim.calibration.tables import Bundle, read_bundle, valid_runs
-from sim.coverage import extrapolation, require_coverage
+from sim.calibration.verdicts import n_max_verdicts, rivals, summary
+from sim.calibration.workers import Progress
+from sim.coverage import require_coverage
 
 
 @dataclass(frozen=True)
@@ -33,162 +40,182 @@ class ReplayResult:
     """What `replay` returns.
 
     Attributes:
-        bundle: identity of the measurement. profile: name of the profile. seed: of the predicted service
-        times. metrics: one row per load and figure, and one of N_max without a load. Columns: load, streams
-        at once; band, of load ÷ measured N_max; in_sample, the fit has seen it; metric, unit, measured,
-        predicted; error, a signed fraction of the measured value, for backlog_slope and overloaded a
-        difference; noise_floor, the same error between halves of the repeats, NaN where there was one
-        repeat; as_at_one, mdc and division, what the null models predict, NaN where they say nothing.
-        segments: one row per segment and rung outside the warm-up: run, load, stream, rung, segment,
-        measured_s and predicted_s of its publication; NaN where one has no such segment. notes: what a
+        bundles: descriptions of the measurements. profile: name of the profile. seed: of the predicted service
+        times. metrics: one row per case, load and figure, and one of N_max for each case that was searched. Columns:
+        ladder, clip, preset, start and in_sample (the fit has seen it), which are the case; load, streams at once;
+        band, of load ÷ N_max; repeats; metric, unit, measured, predicted; error, a signed fraction of the measured
+        value, for backlog_slope and overloaded a difference; noise_floor, the same error between halves of the
+        repeats, NaN where there was one repeat; as_at_one, mdc and division, what the null models predict, NaN where
+        they say nothing.
+        segments: one row per segment and rung outside the warm-up: case, load, band, bundle, run, stream, rung,
+        segment, measured_s and predicted_s of its publication; NaN where one has no such segment. notes: what a
         reader must know, in sentences.
     """
 
-    bundle: str
+    bundles: tuple[BundleMeta, ...]
     profile: str
     seed: int
     metrics: pd.DataFrame
     segments: pd.DataFrame
     notes: tuple[str, ...]
 
+    @cached_property
+    def segment_errors(self) -> pd.DataFrame:
+        """MAPE, signed bias and correlation of single publications by load, see `comparison.segment_errors`."""
+        return segment_errors(self.segments)
+
+    def summary(self, *, in_sample: bool) -> pd.DataFrame:
+        """Return errors, noise floors, null models and verdicts over all loads, see `verdicts.summary`."""
+        return summary(self.metrics[self.metrics["in_sample"] == in_sample])
+
+    def rivals(self, *, in_sample: bool) -> pd.DataFrame:
+        """Return who predicts best between 0.5 and 0.8 of N_max, see `verdicts.rivals`."""
+        return rivals(self.metrics[self.metrics["in_sample"] == in_sample])
+
     def table(self) -> pd.DataFrame:
-        """Return the figures as a reader wants them, all as text."""
+        """Return the figures of every load as a reader wants them, all as text."""
         return readable(self.metrics)
 
-    def table_text(self) -> str:
-        """Return the table with its notes, for a terminal."""
-        title = f"Bundle {self.bundle} replayed with profile {self.profile}, seed {self.seed}"
-        return "\n".join([title, "", *_aligned(self.table()), "", *(f"  - {note}" for note in self.notes)])
+    def table_text(self, *, details: bool = False) -> str:
+        """Return the errors by band and over all loads with their notes, for a terminal; with `details` every load."""
+        named = "Bundle" if len(self.bundles) == 1 else "Bundles"
+        identities = ", ".join(meta.identity for meta in self.bundles)
+        lines = [f"{named} {identities} replayed with profile {self.profile}, seed {self.seed}"]
+        for title, table, left in [*(self._of_loads() if details else ()), *self._tables()]:
+            lines += ["", title, "", *aligned(table, left=left)]
+        lines += ["", *(f"  - {note}" for note in self.notes)]
+        lines += ["", "What the model cannot know:", *(f"  - {what}" for what in CANNOT_KNOW)]
+        return "\n".join(lines)
 
     def document(self) -> dict[str, Any]:
         """Return the result as plain data: no time, path or host, and None for what is not known."""
-        rows = self.metrics.astype(object).where(self.metrics.notna(), None)
         return {
-            "bundle": self.bundle,
+            "bundles": [meta.identity for meta in self.bundles],
             "profile": self.profile,
             "seed": self.seed,
             "notes": list(self.notes),
-            "metrics": rows.to_dict("records"),
+            "cannot_know": list(CANNOT_KNOW),
+            "held_out": records(self.summary(in_sample=False)),
+            "in_sample": records(self.summary(in_sample=True)),
+            "rivals": records(self.rivals(in_sample=False)),
+            "by_band": records(errors_by_band(self.metrics)),
+            "segments_by_band": records(segments_by_band(self.segment_errors)),
+            "metrics": records(self.metrics),
+            "segment_errors": records(self.segment_errors),
         }
 
     def __str__(self) -> str:
-        return self.table_text()
+        return self.table_text(details=True)
 
     def _repr_html_(self) -> str:
+        tables = "".join(
+            f"<p>{html.escape(title)}</p>{table.to_html(index=False)}"
+            for title, table, _ in [*self._of_loads(), *self._tables()]
+        )
         notes = "".join(f"<li>{html.escape(note)}</li>" for note in self.notes)
-        return f"{self.table().to_html(index=False)}<ul>{notes}</ul>"
+        limits = "".join(f"<li>{html.escape(what)}</li>" for what in CANNOT_KNOW)
+        return f"{tables}<ul>{notes}</ul><p>What the model cannot know:</p><ul>{limits}</ul>"
+
+    def _of_loads(self) -> Iterator[tuple[str, pd.DataFrame, int]]:
+        """Yield the tables of single loads, each with its title and how many of its columns stand to the left."""
+        described = len(telling(self.metrics))
+        yield "Every load", self.table(), described + 4
+        yield "Publication of single segments at every load", readable_segments(self.segment_errors), described + 2
+
+    def _tables(self) -> Iterator[tuple[str, pd.DataFrame, int]]:
+        """Yield the tables over several loads, likewise."""
+        yield "By share of N_max", readable_bands(errors_by_band(self.metrics)), 3
+        of_segments = readable_segment_bands(segments_by_band(self.segment_errors))
+        if len(of_segments):
+            yield "Publication of single segments", of_segments, 2
+        searched = self.metrics[self.metrics["metric"] == "n_max"]
+        if len(searched):
+            yield "The largest number of streams that holds", readable_n_max(searched, n_max_verdicts(searched)), 3
+        held_out, best = self.summary(in_sample=False), self.rivals(in_sample=False)
+        if len(held_out):
+            yield "Held out, all loads up to 0.8 of N_max", readable_summary(held_out), 1
+        if len(best):
+            yield "Held out, 0.5 to 0.8 of N_max: who predicts best", readable_rivals(best), 1
 
 
-def replay(folder: Path, profile: Profile, *, seed: int = 1, extrapolate: bool = False) -> ReplayResult:
-    """Return what the profile predicts for the loads of a bundle, beside what was measured.
+def replay(
+    folders: Path | Sequence[Path],
+    profile: Profile,
+    *,
+    seed: int = 1,
+    extrapolate: bool = False,
+    workers: int = 1,
+    executor: Executor | None = None,
+    progress: Progress | None = None,
+) -> ReplayResult:
+    """Return what the profile predicts for the loads of one or several bundles, beside what was measured.
 
     Only arrivals and configuration are read for a prediction (`Arrivals`), and every service time comes
-    from the middle of the profile. Nothing is tuned to the bundle.
+    from the middle of the profile. Nothing is tuned to the bundles.
+
+    Args:
+        folders: bundles of one machine.
+        profile: predicts.
+        seed: of the service times.
+        extrapolate: whether loads beyond what the profile was measured for are predicted too.
+        workers: processes; 1 stays in this one. No digit depends on it.
+        executor: makes the predictions instead of own processes.
+        progress: told after each prediction.
 
     Raises:
-        CalibrationError: the bundle cannot be read or is all void, or the profile lacks its source or a rung.
+        CalibrationError: a bundle cannot be read or is all void, they do not belong together, or the profile was not
+            measured for a source, a rung or the preset.
     """
-    bundle = read_bundle(folder)
-    require_coverage(profile, bundle.source, bundle.ladder, extrapolate=extrapolate)
-    runs = valid_runs(bundle).sort_values(["concurrent_streams", "repeat", "run"]).set_index("run")
-    repeat = dict(zip(runs.index.tolist(), runs["repeat"].tolist(), strict=True))
-    values = profile.middle()
-    arrivals = {run: arrivals_of(bundle, run) for run in repeat}
-    seen = {run: measured(bundle, run) for run in arrivals}
-    foreseen = {run: predicted(load, values=values, seed=seed + repeat[run]) for run, load in arrivals.items()}
-    loads = {run: len(load.streams) for run, load in arrivals.items()}
-    single = [seen[run] for run, streams in loads.items() if streams == 1]
-    nulls = NullModels(values, bundle.source, bundle.ladder, bundle.meta.machine.cores, single)
-    n_max = measured_n_max(runs)
-    rows: list[dict[str, object]] = []
-    for load in sorted(set(loads.values())):
-        of_load = [run for run, streams in loads.items() if streams == load]
-        rows += load_rows(
-            load,
-            band=band_of(load, n_max or nulls.capacity_streams),
-            seen=[seen[run] for run in of_load],
-            foreseen=[foreseen[run] for run in of_load],
-            nulls=nulls,
-        )
-    holds = _load_holds(list(arrivals.values()), values=values, seed=seed)
-    rows.append(n_max_row(n_max, predicted_n_max(holds, naive=nulls.capacity_streams), nulls=nulls))
-    in_sample = bundle.meta.identity in profile.measured.bundles
-    metrics = pd.DataFrame(rows).assign(in_sample=in_sample).reindex(columns=TIDY).astype({"load": "Int64"})
+    chosen = [folders] if isinstance(folders, Path) else list(folders)
+    measurements = read_measurements(chosen, profile)
+    for runs in measurements.by_case().values():
+        require_coverage(profile, runs[0].arrivals.source, runs[0].arrivals.ladder, extrapolate=extrapolate)
+    predictions = predict(measurements, profile, seed=seed, workers=workers, executor=executor, progress=progress)
+    cases = measurements.by_case()
+    shares = predictions.n_max | bands_rest_on(cases)
+    bands = {
+        (case, load): band_of(load, shares[case]) for case, runs in cases.items() for load in {r.load for r in runs}
+    }
+    metrics = pd.DataFrame(_metric_rows(measurements, predictions, bands)).reindex(columns=TIDY)
+    metrics = metrics.astype({"load": "Int64", "repeats": "Int64"})
     return ReplayResult(
-        bundle.meta.identity,
+        tuple(bundle.meta for bundle in measurements.bundles),
         profile.name,
         seed,
         metrics,
-        segment_rows(seen, foreseen, loads=loads),
-        tuple(_notes(bundle, profile, metrics, in_sample=in_sample)),
+        pd.concat(_segment_parts(measurements, predictions, bands), ignore_index=True),
+        tuple(notes(measurements, profile, metrics)),
     )
 
 
-def predicted_n_max(holds: Callable[[int], bool], *, naive: int) -> int:
-    """Return the largest number of streams that holds; the search starts where division says it is.
-
-    Strides double, away from the guess, until the answer is bracketed; then it is bisected.
-
-    Args:
-        holds: whether a load holds; asked at most once for each.
-        naive: cores ÷ CPU per stream. More than twice as many cannot hold, and are not tried.
-    """
-    guess = max(naive, 1)
-    largest, failing = (guess, 2 * guess + 1) if holds(guess) else (0, guess)
-    stride = 1
-    while failing - largest > 1:
-        middle = (largest + failing) // 2
-        near = min(largest + stride, middle) if largest >= guess else max(failing - stride, middle)
-        if holds(near):
-            largest = near
-        else:
-            failing = near
-        stride *= 2
-    return largest
-
-
-def _load_holds(arrivals: list[Arrivals], *, values: Mapping[str, float], seed: int) -> Callable[[int], bool]:
-    """Return whether the model holds a load made of copies of the smallest run's first stream."""
-    pattern, stagger = min(arrivals, key=lambda load: len(load.streams)), stagger_s(arrivals)
-
-    def holds(streams: int) -> bool:
-        load = replicated(pattern, streams, stagger_s=stagger)
-        return predicted(load, values=values, seed=seed).holds
-
-    return holds
-
-
-def _notes(bundle: Bundle, profile: Profile, metrics: pd.DataFrame, *, in_sample: bool) -> list[str]:
-    notes = list(extrapolation(profile, bundle.source, bundle.ladder))
-    if in_sample:
-        notes.append("in-sample: the profile was fitted to this bundle, so these errors say how well it fits, no more")
-    if metrics["noise_floor"].isna().all():
-        notes.append("noise floor: not measured: one repeat of every load")
-    n_max = metrics.loc[metrics["metric"] == "n_max", "measured"]
-    if n_max.isna().all():
-        notes.append("N_max was not measured: no load held below one that did not")
-    if hardware(bundle.meta.machine) != hardware(profile.machine):
-        notes.append(
-            f"the profile is of another machine ({profile.machine.cpu_model}, {profile.machine.cores} cores) "
-            f"than the bundle ({bundle.meta.machine.cpu_model}, {bundle.meta.machine.cores} cores)"
-        )
-    if bundle.meta.contended:
-        notes.append("contended: other load disturbed the measurement")
-    void = int((bundle.runs["verdict"] == "void").sum())
-    if void:
-        notes.append(f"{void} of {len(bundle.runs)} runs are void and stand nowhere in this table")
-    notes.append("above 0.8 of N_max only the backlog is compared: latency there is the length of the test")
-    return notes
-
-
-def _aligned(table: pd.DataFrame) -> list[str]:
-    cells = [list(table.columns), *table.to_numpy().tolist()]
-    widths = [max(len(row[position]) for row in cells) for position in range(table.shape[1])]
-    numbers = list(table.columns).index("measured")
+def records(frame: pd.DataFrame) -> list[dict[str, Any]]:
+    """Return the rows of a frame as plain data, None for what is not known."""
     return [
-        "  ".join(
-            cell.ljust(width) if position < numbers else cell.rjust(width)
-            for position, (cell, width) in enumerate(zip(row, widths, strict=True))
-        ).rstrip()
-        for row in cells
+        {name: None if pd.isna(value) else value for name, value in row.items()} for row in frame.to_dict("records")
+    ]
+
+
+def _metric_rows(
+    measurements: Measurements, predictions: Predictions, bands: Mapping[tuple[Case, int], str]
+) -> Iterator[dict[str, object]]:
+    cases = measurements.by_case()
+    for case, runs in cases.items():
+        nulls = null_models(case, cases, predictions.singles)
+        for load in sorted({run.load for run in runs}):
+            keys = [key for key, run in measurements.runs.items() if run.case == case and run.load == load]
+            seen = [measurements.runs[key].seen for key in keys]
+            foreseen = [predictions.outcomes[key] for key in keys]
+            yield from load_rows(case, load, band=bands[case, load], seen=seen, foreseen=foreseen, nulls=nulls)
+        if found := bracket(runs):
+            yield n_max_row(case, found, predictions.n_max[case], nulls=nulls)
+
+
+def _segment_parts(
+    measurements: Measurements, predictions: Predictions, bands: Mapping[tuple[Case, int], str]
+) -> list[pd.DataFrame]:
+    return [
+        segment_rows(
+            run, predictions.outcomes[bundle, number], bundle=bundle, number=number, band=bands[run.case, run.load]
+        )
+        for (bundle, number), run in measurements.runs.items()
     ]

@@ -13,7 +13,7 @@ from scenarios.errors import CalibrationError
 from scenarios.ladder import Rung
 from sim.calibration.arrivals import Arrivals, Bools, Floats, StreamArrivals
 from sim.sampling import stream as random_stream
-from sim.stream_cost import FrameCosts, frame_costs, load_growth, stream_cpu_s, utilisation
+from sim.stream_cost import FrameCosts, decode_cpu_s, frame_costs, load_growth, needed, stream_cpu_s, utilisation
 
 Segments = npt.NDArray[np.int64]
 
@@ -30,12 +30,12 @@ class RungService:
 
     kept: Bools
     picture_s: Floats | None
-    mux_s: float
+    mux_s: Floats
 
     @property
     def cpu_s(self) -> Floats:
         """CPU of each frame that the rung has, from scaling to muxing."""
-        return np.full(self.kept.size, self.mux_s) if self.picture_s is None else self.picture_s + self.mux_s
+        return self.mux_s if self.picture_s is None else self.picture_s + self.mux_s
 
 
 @dataclass(frozen=True)
@@ -44,12 +44,14 @@ class StreamService:
 
     Attributes:
         segments: segment of each frame.
+        send_s: CPU of the load generator for each frame; 0 where it does not run on the node.
         receive_s: event-loop CPU for each frame.
         decode_s: of each frame.
         rungs: by name.
     """
 
     segments: Segments
+    send_s: float
     receive_s: float
     decode_s: Floats
     rungs: Mapping[str, RungService]
@@ -68,12 +70,18 @@ def service_times(arrivals: Arrivals, *, values: Mapping[str, float], seed: int)
         CalibrationError: the profile lacks a coefficient, or its keyframes contradict the arrivals.
     """
     source, ladder, streams = arrivals.source, arrivals.ladder, len(arrivals.streams)
-    load = utilisation(values, streams * stream_cpu_s(values, source, ladder), cores=arrivals.cores)
+    # What an unseen clip shows is not known: it counts as the reference content.
+    content = arrivals.content if f"decode_content_factor {arrivals.content}" in values else None
+    send_s = needed(values, "generator_cpu_s_per_frame") if arrivals.has_generator else 0.0
+    cpu_s = streams * (stream_cpu_s(values, source, ladder, content) + send_s * source.fps)
+    growth = load_growth(values, utilisation(values, cpu_s, cores=arrivals.cores))
     drawing = _Drawing(
         arrivals,
         values,
-        frame_costs(values, source, ladder),
-        load_growth(values, load),
+        frame_costs(values, source, ladder, content=content),
+        content,
+        growth,
+        send_s * growth,
         values["base_cpu_s_per_s"] / (streams * source.fps),
         seed,
     )
@@ -87,35 +95,35 @@ class _Drawing:
     arrivals: Arrivals
     values: Mapping[str, float]
     costs: FrameCosts
+    content: str | None
     growth: float
+    send_s: float
     base_s: float
     seed: int
 
     def of_stream(self, position: int) -> StreamService:
         stream, ladder = self.arrivals.streams[position], self.arrivals.ladder
         segments = self.arrivals.segments(stream)
-        decode_s = self._expected(
-            "decode",
-            self.costs.decode_s,
-            is_keyframe=stream.is_keyframe,
-            key_share=float(stream.is_keyframe.mean()),
-        ) * self._noise("decode_cpu_cv", position, "decode")
+        decode_s = np.zeros(stream.bytes.size)
+        if ladder.encoded:
+            expected_s = decode_cpu_s(self.values, self.arrivals.source, stream.bytes, content=self.content)
+            decode_s = expected_s * self.growth * self._noise("decode_cpu_cv", position, "decode")
         rungs = {rung.name: self._of_rung(rung, position, segments) for rung in ladder.rungs}
         receive_s = (self.costs.receive_s + self.costs.audio_s) * self.growth + self.base_s
-        return StreamService(segments, receive_s, decode_s + self.costs.other_s * self.growth, rungs)
+        return StreamService(segments, self.send_s, receive_s, decode_s + self.costs.other_s * self.growth, rungs)
 
     def _of_rung(self, rung: Rung, position: int, segments: Segments) -> RungService:
         stream: StreamArrivals = self.arrivals.streams[position]
         other_s = self.costs.other_s * self.growth
-        mux_s = self.costs.mux_s[rung.name] * self.growth + other_s
+        opens, key_share = np.r_[True, np.diff(segments) > 0], 1.0 / (self.arrivals.ladder.segment_s * rung.fps)
+        # The frame that opens a segment has the one before it written out.
+        mux_s = other_s + self._expected("mux", self.costs.mux_s[rung.name], is_keyframe=opens, key_share=key_share)
         if rung.copied:
             return RungService(np.ones(segments.size, dtype=bool), None, mux_s)
-        picture_s = self._expected(
-            "encode",
-            self.costs.scale_s[rung.name] + self.costs.encode_s[rung.name],
-            is_keyframe=np.r_[True, np.diff(segments) > 0],
-            key_share=1.0 / (self.arrivals.ladder.segment_s * rung.fps),
-        ) * self._noise("encode_cpu_cv", position, rung.name)
+        cost_s = self.costs.scale_s[rung.name] + self.costs.encode_s[rung.name]
+        picture_s = self._expected("encode", cost_s, is_keyframe=opens, key_share=key_share) * self._noise(
+            "encode_cpu_cv", position, rung.name
+        )
         return RungService(stream.kept(rung.fps, segments), picture_s + other_s, mux_s)
 
     def _expected(self, kind: str, cost_s: float, *, is_keyframe: Bools, key_share: float) -> Floats:

@@ -7,6 +7,7 @@ import contextlib
 from collections.abc import AsyncIterator, Coroutine
 from typing import Any
 
+from pipeline.marks import STILL_CLOCK
 from pipeline.rtmp import AudioFrame, RtmpServer, VideoFrame, messages
 from pipeline.rtmp.chunks import ChunkWriter
 from pipeline.rtmp.handshake import ClientHandshake
@@ -64,6 +65,8 @@ def chunks(*wanted: RtmpMessage) -> bytes:
 
 class Recorder:
     """A publication that keeps everything it is given."""
+
+    demux_clock = audio_clock = STILL_CLOCK
 
     def __init__(self, name: str = "") -> None:
         self.name = name

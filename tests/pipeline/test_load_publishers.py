@@ -13,6 +13,7 @@ from pipeline.load import publishers
 from pipeline.load.clip import frames_of, source_clip
 from pipeline.load.publishers import PublisherConfig, publish
 from pipeline.load.schedule import OPENING_S, TAIL_S, Schedule
+from pipeline.marks import STILL_CLOCK
 from pipeline.rtmp.keys import StreamKeys
 from pipeline.rtmp.server import RtmpServer
 from scenarios.ladder import Source
@@ -27,6 +28,8 @@ def clip(tmp_path_factory):
 
 class Taken:
     """A publication that keeps what arrives."""
+
+    demux_clock = audio_clock = STILL_CLOCK
 
     def __init__(self) -> None:
         self.frames: list = []

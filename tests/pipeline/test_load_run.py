@@ -192,4 +192,4 @@ def test_a_rung_that_is_not_there_and_too_many_viewers_are_refused():
 
 def test_how_long_a_load_takes_is_known_before():
     assert duration_s(LoadPlan(1, 1, 10.0), 2.0) == pytest.approx(0.2 + 8 + 2 + 10 + 0.5 + 2)
-    assert duration_s(LoadPlan(11, 500, 10.0), 2.0) == pytest.approx(0.2 + 3 + 8 + 10 + 10 + 0.5 + 2)
+    assert duration_s(LoadPlan(11, 500, 10.0), 2.0) == pytest.approx(0.2 + 3.1 + 8 + 10 + 10 + 0.5 + 2)

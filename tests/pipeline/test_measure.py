@@ -4,40 +4,36 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import os
+import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from small_measurement import CASE, LADDER, SOURCE, choice, small_plan
 from typer.testing import CliRunner
 
 from pipeline.load.clip import source_clip
-from pipeline.measure import quick
+from pipeline.measure import depths, load_run, measurement, session
 from pipeline.measure.child import Child
+from pipeline.measure.host import cpu_times
 from pipeline.measure.load_run import run_load, stream_name
-from pipeline.measure.plan import Plan
-from pipeline.measure.quick import measure
-from pipeline.measure.rows import rows_of
+from pipeline.measure.measurement import measure
+from pipeline.measure.plan import Window
+from pipeline.measure.rows import Labels, rows_of
 from pipeline.measure.server import ServerConfig
 from scenarios.errors import EncoderUnavailable, NotReady
-from scenarios.ladder import Ladder, Rung, Source
 from sim.calibration.fit import fit
 from sim.calibration.replay import replay
 from sim.calibration.tables import read_bundle
 
-SOURCE = Source(width=320, height=180, fps=30.0, bitrate_bps=400e3)
-LADDER = Ladder(
-    segment_s=1.0,
-    rungs=(
-        Rung(name="180p30", width=320, height=180, fps=30.0, bitrate_bps=300e3),
-        Rung(name="90p15", width=160, height=90, fps=15.0, bitrate_bps=100e3),
-    ),
-)
-PLAN = Plan(budget_s=60.0, runs=2, segments=4, segment_s=1.0)
+PLAN = small_plan(case=replace(CASE, content="screen"))
 
 
 @pytest.fixture(scope="module")
@@ -52,14 +48,10 @@ def measured(tmp_path_factory, cache):
     out = tmp_path_factory.mktemp("out") / "bundle"
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_CACHE_HOME", str(cache.parent))
-        # The search would go from one of these tiny streams straight to dozens.
-        patch.setattr(quick, "next_load", lambda tried, **_: len(tried) + 1 if len(tried) < PLAN.runs else None)
         measure(
             out,
             plan=PLAN,
-            ladder=LADDER,
-            source=SOURCE,
-            content="screen",
+            choice=choice("auto"),
             say=said.append,
             progress=lambda elapsed_s, doing: progress.append((elapsed_s, doing)),
         )
@@ -73,9 +65,11 @@ def bundle(measured):
 
 def test_the_bundle_describes_the_measurement(bundle):
     meta = bundle.meta
-    assert meta.encoder.backend == "x264"
-    assert meta.encoder.options["tune"] == "zerolatency"
-    assert meta.encoder.options["180p30.maxrate"] == "300000"
+    assert meta.encoders.keys() == {"ultrafast"}
+    encoder = meta.encoders["ultrafast"]
+    assert encoder.backend == "x264"
+    assert encoder.options["tune"] == "zerolatency"
+    assert encoder.options["180p30.maxrate"] == "300000"
     assert meta.content[0].frames == 300
     assert meta.content[0].name.startswith("screen-320x180p30-400k")
     assert bundle.ladder == LADDER
@@ -86,10 +80,11 @@ def test_the_bundle_describes_the_measurement(bundle):
 def test_budget_and_results_were_told(measured):
     _, said, progress = measured
     assert said[1].startswith("encoder x264")
-    assert said[0].startswith("budget 60 s: up to 2 loads of 4 segments of 1 s")
+    assert said[0].startswith("budget 60 s, about 33 s expected: loads of 4 segments of 1 s")
     assert said[2].startswith("N = 1: ")
-    assert progress[0] == (0.0, "making the source clip")
-    assert any(doing == "N = 1" and 0 < elapsed_s < 60 for elapsed_s, doing in progress)
+    assert progress[0] == (0.0, "making the source clips")
+    doing = f"{PLAN.series[0].case.label}, N = 1"
+    assert any(told == doing and 0 < elapsed_s < 60 for elapsed_s, told in progress)
 
 
 def test_every_frame_has_its_moments_in_order(bundle):
@@ -172,12 +167,12 @@ def test_a_child_that_does_not_answer_is_ended():
 @pytest.fixture(scope="module")
 def raw(cache):
     clip = source_clip(SOURCE, folder=cache)
-    plan = Plan(budget_s=60.0, runs=1, segments=3, segment_s=1.0, warm_up_segments=1)
-    return run_load(1, plan=plan, clip=clip, ladder=LADDER, backend="x264", preset="ultrafast")
+    window = Window(segments=3, segment_s=1.0, warm_up_segments=1)
+    return run_load(1, window=window, clip=clip, ladder=LADDER, backend="x264", preset="ultrafast")
 
 
 def judged(raw):
-    return rows_of(raw, run=0, repeat=0, ladder="ladder", clip="clip", fps=30.0, segment_s=1.0)
+    return rows_of(raw, Labels(0, "ladder", "clip", "ultrafast", 0), fps=30.0, segment_s=1.0)
 
 
 def changed(raw, **stream):
@@ -217,9 +212,9 @@ def test_frames_that_were_never_decoded_are_null_and_overload(raw):
 
 def test_all_void_is_not_ready_and_writes_nothing(raw, tmp_path, cache, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(cache.parent))
-    monkeypatch.setattr(quick, "run_load", lambda *args, **kwargs: changed(raw, error="RtmpError: hung up"))
+    monkeypatch.setattr(session, "run_load", lambda *args, **kwargs: changed(raw, error="RtmpError: hung up"))
     with pytest.raises(NotReady, match=r"every run was void .*hung up.*measure again"):
-        measure(tmp_path / "bundle", plan=PLAN, ladder=LADDER, source=SOURCE)
+        measure(tmp_path / "bundle", plan=small_plan(loads=(1,)), choice=choice())
     assert list(tmp_path.iterdir()) == []
 
 
@@ -227,12 +222,12 @@ def test_without_pyav_nothing_is_started(tmp_path, monkeypatch):
     found = importlib.util.find_spec
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "av" else found(name))
     with pytest.raises(NotReady, match=r"PyAV is not installed; pip install 'headroom\[pipeline\]'"):
-        measure(tmp_path / "bundle", plan=PLAN, ladder=LADDER, source=SOURCE)
+        measure(tmp_path / "bundle", plan=small_plan(loads=(1,)), choice=choice())
 
 
 def test_an_encoder_that_cannot_run_is_refused(tmp_path):
     with pytest.raises(EncoderUnavailable, match="cannot be measured"):
-        measure(tmp_path / "bundle", plan=PLAN, ladder=LADDER, source=SOURCE, encoder="ffmpeg")
+        measure(tmp_path / "bundle", plan=small_plan(), choice=choice("ffmpeg"))
 
 
 def test_the_verb_measures_a_scenarios_own_ladder(tmp_path, monkeypatch):
@@ -240,16 +235,90 @@ def test_the_verb_measures_a_scenarios_own_ladder(tmp_path, monkeypatch):
     from scenarios import load_scenario
 
     asked = {}
-    monkeypatch.setattr(quick, "measure_quick", lambda out, **options: asked.update(options))
+
+    def took(out, *, plan, **options):
+        asked.update(plan=plan)
+        return measurement.Measured(out, lacking)
+
+    monkeypatch.setattr(measurement, "measure", took)
     file = Path(__file__).parents[2] / "scenarios" / "library" / "baseline.yaml"
-    done = CliRunner().invoke(
-        app, ["measure", str(file), "--quick", "--content", "game", "--out", str(tmp_path / "bundle")]
-    )
+    lacking = ()
+    arguments = ["measure", str(file), "--content", "game", "--out", str(tmp_path / "bundle")]
+    done = CliRunner().invoke(app, [*arguments, "--quick", "--encoder", "x264", "--preset", "veryfast"])
     assert done.exit_code == 0, done.output
-    assert asked["ladder"] == load_scenario(file).ladder
-    assert (asked["encoder"], asked["content"]) == ("auto", "game")
+    (series,) = asked["plan"].series
+    assert series.case.ladder == load_scenario(file).ladder
+    assert (asked["plan"].depth, series.case.content, series.case.preset) == ("quick", "game", "veryfast")
+    lacking = ("N = 3",)
+    done = CliRunner().invoke(app, arguments)
+    assert asked["plan"].depth == "default"
+    assert done.exit_code == 3
+    assert "lacking: N = 3" in done.output
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        (("--quick", "--full"), "--quick and --full are two depths"),
+        (("--holdout", "--preset", "fast"), "--preset cannot be chosen with --holdout"),
+        (("--holdout", "--content", "screen"), "--content cannot be chosen with --holdout"),
+    ],
+)
+def test_depths_and_options_that_exclude_each_other_are_refused(tmp_path, options, told):
+    from pipeline.cli import app
+
+    done = CliRunner().invoke(app, ["measure", "--out", str(tmp_path / "bundle"), *options])
+    assert done.exit_code == 2
+    assert told in done.output
+
+
+def test_a_preset_that_x264_does_not_have_is_refused():
+    with pytest.raises(EncoderUnavailable, match="x264 has no preset 'slowest'"):
+        depths.planned("quick", file=None, preset="slowest", content="camera", encoder="x264")
 
 
 def test_measuring_needs_no_pandas():
-    code = "import sys, pipeline.measure.quick; sys.exit(bool({'pandas', 'scipy', 'simpy'} & set(sys.modules)))"
+    modules = "pipeline.measure.depths, pipeline.measure.holdout"
+    code = f"import sys, {modules}; sys.exit(bool({{'pandas', 'scipy', 'simpy'}} & set(sys.modules)))"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+@pytest.fixture(scope="module")
+def frozen(tmp_path_factory, cache):
+    """A bundle of one load whose server stood still for three and a half seconds of its window of six."""
+    children: dict[str, Child] = {}
+    later: list[threading.Timer] = []
+
+    def remembered(name):
+        children[name] = Child(name)
+        return children[name]
+
+    def window_edge():
+        if not later:
+            pid = children["pipeline.measure.server"].pid
+            later.extend(
+                threading.Timer(after_s, os.kill, (pid, sent))
+                for after_s, sent in ((1.0, signal.SIGSTOP), (4.5, signal.SIGCONT))
+            )
+            for timer in later:
+                timer.start()
+        return cpu_times()
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", str(cache.parent))
+        patch.setattr(load_run, "Child", remembered)
+        patch.setattr(load_run, "cpu_times", window_edge)
+        out = tmp_path_factory.mktemp("frozen") / "bundle"
+        return read_bundle(measure(out, plan=small_plan(loads=(1,), segments=6), choice=choice()).folder)
+
+
+def test_a_server_that_was_frozen_shows_its_freeze_and_voids_nothing(frozen):
+    """No coordinated omission: what was due while the server stood still is as late as it would be for a viewer."""
+    assert frozen.runs["void_reason"].isna().all()
+    rungs = frozen.rungs[frozen.rungs["rung"] == "180p30"].merge(frozen.frames, on=["run", "stream", "frame"])
+    window = rungs[rungs["scheduled_s"].between(2.1, 8.1)]
+    latency_s = window["muxed_s"] - window["scheduled_s"]
+    assert len(window) == pytest.approx(180, abs=2)
+    assert latency_s.max() >= 3.0
+    assert latency_s.quantile(0.99) >= 3.0
+    assert latency_s.quantile(0.2) < 1.0

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import pytest
+from small_measurement import choice, small_plan
 
 import sim
-from pipeline.measure import quick
-from pipeline.measure.plan import Plan
-from pipeline.measure.quick import measure
+from pipeline.measure.measurement import measure
+from pipeline.measure.plan import Case
 from scenarios import load_scenario
 from scenarios.errors import CalibrationError, EncoderUnavailable
 from scenarios.ladder import Ladder, Rung, Source
@@ -19,7 +19,7 @@ SOURCE = Source(width=320, height=180, fps=30.0, bitrate_bps=400e3)
 COPIED = Rung(name="180p30", width=320, height=180, fps=30.0, bitrate_bps=400e3, copied=True)
 ENCODED = Rung(name="90p15", width=160, height=90, fps=15.0, bitrate_bps=100e3)
 LADDER = Ladder(segment_s=1.0, rungs=(COPIED, ENCODED))
-PLAN = Plan(budget_s=60.0, runs=2, segments=7, segment_s=1.0)
+PLAN = small_plan(case=Case("ladder", LADDER, SOURCE, "ultrafast"), segments=7)
 """The clip has a keyframe every 2 s, so there are half as many segments, each of twice the length."""
 PLATFORM = """
 extends: baseline
@@ -40,8 +40,7 @@ def folder(tmp_path_factory):
     out = tmp_path_factory.mktemp("out") / "bundle"
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
-        patch.setattr(quick, "next_load", lambda tried, **_: len(tried) + 1 if len(tried) < PLAN.runs else None)
-        return measure(out, plan=PLAN, ladder=LADDER, source=SOURCE, encoder="x264")
+        return measure(out, plan=PLAN, choice=choice()).folder
 
 
 @pytest.fixture(scope="module")
@@ -76,7 +75,7 @@ def test_a_copied_rung_has_rows_of_muxing_and_none_of_encoding(bundle):
     closed = bundle.segments.dropna(subset=["closing_arrival_s"])
     assert closed["duration_s"].to_numpy() == pytest.approx(2.0, abs=0.002)
     assert not bundle.runs["dropped_frames"].any()
-    assert list(bundle.meta.encoder.options).count("maxrate") == 1
+    assert list(bundle.meta.encoders["ultrafast"].options).count("maxrate") == 1
 
 
 def test_the_profile_prices_muxing(profile):
@@ -114,4 +113,4 @@ def test_a_platform_is_planned_with_the_copied_rung_and_refused_with_the_encoded
 def test_a_ladder_without_an_encoder_is_not_measured(tmp_path):
     alone = LADDER.model_copy(update={"rungs": (COPIED,)})
     with pytest.raises(EncoderUnavailable, match="only rung is copied: there is no encoder to measure"):
-        measure(tmp_path / "bundle", plan=PLAN, ladder=alone, source=SOURCE, encoder="x264")
+        measure(tmp_path / "bundle", plan=small_plan(case=Case("ladder", alone, SOURCE, "ultrafast")), choice=choice())

@@ -32,7 +32,7 @@ def test_every_backend_can_be_measured_but_the_one_in_a_process_of_its_own():
 @pytest.mark.parametrize("backend", ["nvenc", "nvenc-hybrid"])
 def test_nvencs_options_are_those_that_the_rungs_are_given(gpu, monkeypatch, backend):
     monkeypatch.setattr(encoder, "driver_version", lambda: "570.133.20")
-    facts = encoder_facts(backend=backend, preset="p4", ladder=RUNGS)
+    facts = encoder_facts(backend=backend, preset="p4", ladders={"ladder": RUNGS})
     assert (facts.backend, facts.preset) == (backend, "p4")
     for rung in RUNGS.rungs:
         own = nvenc_options(rung, preset="p4", declared_fps=rung.fps)
@@ -46,11 +46,11 @@ def test_nvencs_options_are_those_that_the_rungs_are_given(gpu, monkeypatch, bac
 def test_the_cap_on_sessions_is_a_limit_once_one_was_refused(gpu):
     refused = ["OpenEncodeSessionEx failed: out of memory (10): (no details)\n"]
     gpu.fail = lambda name, call, before: refused if call == "open" and before >= 5 else None
-    assert encoder_facts(backend="nvenc", preset="p4", ladder=RUNGS).limits == {"sessions": 5.0}
+    assert encoder_facts(backend="nvenc", preset="p4", ladders={"ladder": RUNGS}).limits == {"sessions": 5.0}
 
 
 def test_x264_has_its_version_and_no_limits():
-    facts = encoder_facts(backend="x264", preset="ultrafast", ladder=RUNGS)
+    facts = encoder_facts(backend="x264", preset="ultrafast", ladders={"ladder": RUNGS})
     assert facts.libraries["x264"].startswith("core ")
     assert "driver" not in facts.libraries
     assert facts.limits == {}

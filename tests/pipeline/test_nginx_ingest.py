@@ -16,6 +16,7 @@ from live_pipeline import lose, until
 from nginx_ingest import NAME, nginx, run, send_media, written
 from rtmp_samples import KEY, reported_errors
 
+from pipeline.marks import STILL_CLOCK
 from pipeline.rtmp import Publisher, PublishRefused, RtmpError
 from pipeline.rtmp.player import Player
 
@@ -167,6 +168,8 @@ def test_media_that_cannot_be_served_ends_its_publisher():
 
 def test_a_publication_that_breaks_is_reported_and_its_publisher_dropped():
     class Broken:
+        demux_clock = audio_clock = STILL_CLOCK
+
         def video(self, frame, arrival_s):
             raise ZeroDivisionError
 

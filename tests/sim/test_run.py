@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import datetime
 import hashlib
+import itertools
 import json
 import os
 import subprocess
@@ -17,6 +19,7 @@ from platforms import scenario
 from profiles import profile
 
 from scenarios.errors import NotReady, ScenarioError
+from scenarios.held_out import CpuError, HeldOutErrors, LadderErrors, NMaxError
 from sim.metrics import METRICS, summarise
 from sim.replication import run
 from sim.results import read_result, to_json
@@ -71,6 +74,62 @@ def test_the_answer_moves_with_the_measured_profile():
     assert costly["nodes_peak"] > 1.3 * cheap["nodes_peak"]
     assert costly["transcode_usd_per_month"] > 1.3 * cheap["transcode_usd_per_month"]
     assert costly["viewers_peak"] == cheap["viewers_peak"]  # the crowd is the same: common random numbers
+
+
+@pytest.mark.parametrize("planning_utilisation", [0.5, 0.8, 1.0])
+def test_a_faster_machine_never_needs_more_nodes(planning_utilisation):
+    """All CPU times shorter by a fifth, again and again: in every replication and for the mean, no more nodes."""
+    platform = scenario(
+        **{"horizon.horizon_s": 1800.0, "platform.transcode.planning_utilisation": planning_utilisation}
+    )
+    nodes, per_node = [], []
+    for power in range(5):
+        values = run(platform, profile(cost=0.8**power), seed=4).values.pivot(
+            index="replication", columns="metric", values="value"
+        )
+        nodes.append(values["nodes_peak"])
+        per_node.append(values["broadcasts_per_node"])
+    for slower, faster in itertools.pairwise(nodes):
+        assert (faster <= slower).all()
+    assert (nodes[-1] < nodes[0]).all()
+    for slower, faster in itertools.pairwise(per_node):
+        assert (faster >= slower).all()
+
+
+def test_the_answer_tells_the_error_out_of_sample():
+    table = held_out_table()
+    told = run(SMALL, profile().model_copy(update={"held_out": table}), seed=4, replications=1).rests_on()
+    (line,) = [line for line in told if line.startswith("out of sample")]
+    assert "on the nearest ladder that the fit has not seen (960x540@30 + 640x360@30 of 1280x720@30" in line
+    assert "CPU per stream-second 2.1% off (noise floor 0.8%, target met)" in line
+    assert "N_max 5 predicted, 6 measured (target met; cores ÷ CPU says 7)" in line
+    assert any(line.startswith("not measured out of sample") for line in run(SMALL, profile(), seed=4).rests_on())
+
+
+def held_out_table() -> HeldOutErrors:
+    near = {"ladder": "H3", "clip": "camera", "source": "1280x720@30", "rungs": ("960x540@30", "640x360@30")}
+    return HeldOutErrors(
+        bundles=("held-out",),
+        date=datetime.date(2026, 1, 31),
+        protocol_sha256="a" * 64,
+        seed=1,
+        repeats=6,
+        figures=(),
+        ladders=(
+            LadderErrors(
+                **near,
+                cpu_s_per_stream_s=0.3,
+                cpu=CpuError(error=0.021, noise_floor=0.008, verdict="met"),
+                n_max=NMaxError(measured=6, predicted=5, division=7, verdict="met"),
+            ),
+            LadderErrors(
+                **near | {"ladder": "H1", "rungs": ("640x360@30",)},
+                cpu_s_per_stream_s=0.1,
+                cpu=CpuError(error=0.5, noise_floor=0.4, verdict="UNRESOLVED"),
+                n_max=None,
+            ),
+        ),
+    )
 
 
 def test_ignorance_of_the_profile_widens_the_interval():

@@ -26,8 +26,8 @@ def camera(width: int, height: int, frames: int) -> Iterator[Picture]:
     object_size = height // 5
     for number in range(frames):
         turn = 2 * np.pi * number / frames
-        left = round(width / 8 * (1 + np.sin(turn)))
-        top = round(height / 16 * (1 + np.sin(2 * turn)))
+        left = min(round(width / 8 * (1 + np.sin(turn))), width // 4)
+        top = min(round(height / 16 * (1 + np.sin(2 * turn))), height // 8)
         picture = backdrop[top : top + height, left : left + width].copy()
         x = round((width - object_size) / 2 * (1 + np.cos(3 * turn)))
         y = round((height - object_size) / 2 * (1 + np.sin(2 * turn)))
