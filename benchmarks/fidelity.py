@@ -41,7 +41,7 @@ SOME_VOID = 3
 """Exit code of a measurement of which some runs are void and the rest stand."""
 
 
-def committed(profile: Profile, bundles: Path = BUNDLES) -> tuple[list[Path], list[Path]]:
+def committed(profile: Profile, bundles: Path) -> tuple[list[Path], list[Path]]:
     """Return the folders of the bundles that a profile was fitted to, and of those held out from it.
 
     Raises:
@@ -79,7 +79,7 @@ def judged(
     in_sample: Sequence[Path], held_out: Sequence[Path], *, name: str, seed: int, workers: int
 ) -> tuple[Profile, ReplayResult]:
     """Return a fresh fit with its held-out table, and the replay of all bundles with it."""
-    fitted = fit(in_sample, name=name)
+    fitted = fit(in_sample, name=name, workers=workers)
     result = replay([*in_sample, *held_out], fitted, seed=seed, workers=workers)
     return with_held_out(fitted, result), result
 
@@ -149,7 +149,7 @@ def _found(asked: argparse.Namespace) -> tuple[dict[str, Any], str]:
     shipped = load_profile(asked.profile)
     with tempfile.TemporaryDirectory() as temporary:
         if asked.measure is None:
-            in_sample, held_out = committed(shipped)
+            in_sample, held_out = committed(shipped, BUNDLES)
         else:
             in_sample, held_out = measured_anew(Path(temporary) if asked.measure == Path() else asked.measure.resolve())
         fitted, result = judged(in_sample, held_out, name=shipped.name, seed=asked.seed, workers=asked.workers)

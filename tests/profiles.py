@@ -49,12 +49,13 @@ MIDDLES = {
     "segment_publish_s": 0.03,
     "decode_cpu_cv": 0.2,
     "encode_cpu_cv": 0.2,
+    "decode_keyframe_factor": 3.0,
     "encode_keyframe_factor": 1.2,
-    "mux_keyframe_factor": 5.0,
-    "generator_cpu_s_per_frame": 0.0002,
-    "waker_core_share": 0.3,
-    "idle_pull_delay_s": 0.008,
-    "wake_up_s": 0.0004,
+    "mux_keyframe_factor": 4.0,
+    "generator_cpu_s_per_frame": 0.00004,
+    "waker_core_share": 0.5,
+    "idle_pull_delay_s": 0.004,
+    "wake_up_s": 0.0002,
 }
 
 

@@ -48,7 +48,7 @@ def held_out_table(result: ReplayResult, profile: Profile) -> HeldOutErrors:
         raise CalibrationError(f"a replay with profile {result.profile} says nothing of profile {profile.name}")
     metas = _held_out_bundles(result.bundles, profile)
     metrics = result.metrics[~result.metrics["in_sample"]]
-    _check_unseen(result.metrics, result.bundles)
+    _check_unseen(metrics, metas, profile)
     return HeldOutErrors(
         bundles=tuple(meta.identity for meta in metas),
         date=max(meta.date for meta in metas),
@@ -92,19 +92,19 @@ def _protocol(metas: Sequence[BundleMeta]) -> str:
     return hashes.pop()
 
 
-def _check_unseen(metrics: pd.DataFrame, metas: Sequence[BundleMeta]) -> None:
-    """Check that no ladder was fitted and held out with the same clip and preset, whatever its name."""
-    fitted: list[tuple[Ladder, str, str]] = []
-    held_out: list[tuple[Ladder, str, str]] = []
-    columns = ["ladder", "clip", "preset", "in_sample"]
-    for name, clip, preset, in_sample in metrics[columns].drop_duplicates().itertuples(index=False, name=None):
-        (fitted if in_sample else held_out).append((_described(name, clip, metas)[0], clip, preset))
-    for content in held_out:
-        if content in fitted:
-            raise CalibrationError(
-                f"ladder {' + '.join(rung.label for rung in content[0].rungs)} of clip {content[1]} stands in a bundle "
-                "that the profile was fitted to and in one that is held out; what the fit has seen is not out of sample"
-            )
+def _check_unseen(metrics: pd.DataFrame, metas: Sequence[BundleMeta], profile: Profile) -> None:
+    """Check that nothing held out was fitted, whatever its name."""
+    for name, clip, preset in (
+        metrics[["ladder", "clip", "preset"]].drop_duplicates().itertuples(index=False, name=None)
+    ):
+        ladder, content = _described(name, clip, metas)
+        for seen in profile.measured.ladders:
+            alike = (seen.ladder, seen.source, seen.content, seen.preset)
+            if alike == (ladder, content.source, content.shows, preset):
+                raise CalibrationError(
+                    f"profile {profile.name} was fitted to {seen.name} of {seen.content} {seen.source.label}, which "
+                    f"stands in the held-out bundle as {name}; what the fit has seen is not out of sample"
+                )
 
 
 def _repeats(metrics: pd.DataFrame) -> int:

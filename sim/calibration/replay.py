@@ -40,19 +40,23 @@ class ReplayResult:
     """What `replay` returns.
 
     Attributes:
-        bundles: descriptions of the measurements. profile: name of the profile. seed: of the predicted service
-        times. metrics: one row per case, load and figure, and one of N_max for each case that was searched. Columns:
-        ladder, clip, preset, start and in_sample (the fit has seen it), which are the case; load, streams at once;
-        band, of load ÷ N_max; repeats; metric, unit, measured, predicted; error, a signed fraction of the measured
-        value, for backlog_slope and overloaded a difference; noise_floor, the same error between halves of the
-        repeats, NaN where there was one repeat; as_at_one, mdc and division, what the null models predict, NaN where
-        they say nothing.
+        bundles: descriptions of the measurements.
+        fitted: identities of those that the profile was fitted to.
+        profile: name of the profile.
+        seed: of the predicted service times.
+        metrics: one row per case, load and figure, and one of N_max for each case that was searched. Columns:
+            ladder, clip, preset, start and in_sample (the fit has seen it), which are the case; load, streams at
+            once; band, of load ÷ N_max; repeats; metric, unit, measured, predicted; error, a signed fraction of the
+            measured value, for backlog_slope and overloaded a difference; noise_floor, the same error between halves
+            of the repeats, NaN where there was one repeat; as_at_one, mdc and division, what the null models
+            predict, NaN where they say nothing.
         segments: one row per segment and rung outside the warm-up: case, load, band, bundle, run, stream, rung,
-        segment, measured_s and predicted_s of its publication; NaN where one has no such segment. notes: what a
-        reader must know, in sentences.
+            segment, measured_s and predicted_s of its publication; NaN where one has no such segment.
+        notes: what a reader must know, in sentences.
     """
 
     bundles: tuple[BundleMeta, ...]
+    fitted: tuple[str, ...]
     profile: str
     seed: int
     metrics: pd.DataFrame
@@ -131,11 +135,13 @@ class ReplayResult:
         searched = self.metrics[self.metrics["metric"] == "n_max"]
         if len(searched):
             yield "The largest number of streams that holds", readable_n_max(searched, n_max_verdicts(searched)), 3
+        by_protocol = all(meta.depth == "holdout" for meta in self.bundles if meta.identity not in self.fitted)
+        sample = "Held out" if by_protocol else "Not fitted"
         held_out, best = self.summary(in_sample=False), self.rivals(in_sample=False)
         if len(held_out):
-            yield "Held out, all loads up to 0.8 of N_max", readable_summary(held_out), 1
+            yield f"{sample}, all loads up to 0.8 of N_max", readable_summary(held_out), 1
         if len(best):
-            yield "Held out, 0.5 to 0.8 of N_max: who predicts best", readable_rivals(best), 1
+            yield f"{sample}, 0.5 to 0.8 of N_max: who predicts best", readable_rivals(best), 1
 
 
 def replay(
@@ -180,6 +186,7 @@ def replay(
     metrics = metrics.astype({"load": "Int64", "repeats": "Int64"})
     return ReplayResult(
         tuple(bundle.meta for bundle in measurements.bundles),
+        profile.measured.bundles,
         profile.name,
         seed,
         metrics,

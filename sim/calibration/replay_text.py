@@ -66,7 +66,7 @@ def readable_bands(errors: pd.DataFrame) -> pd.DataFrame:
             percent(row["noise_floor"], signed=False) if relative else number(row["noise_floor"]),
         ]
         rows.append((_told(row, "in_sample"), row["band"], name, str(row["loads"]), *told))
-    titles = ["seen by", "of N_max", "figure", "loads", "median error", "worst", "bias", "noise floor"]
+    titles = ["fitted", "of N_max", "figure", "loads", "median error", "worst", "bias", "noise floor"]
     return pd.DataFrame(rows, columns=titles)
 
 
@@ -84,7 +84,7 @@ def readable_segment_bands(errors: pd.DataFrame) -> pd.DataFrame:
         )
         for row in errors.to_dict("records")
     ]
-    return pd.DataFrame(rows, columns=["seen by", "of N_max", "loads", "segments", "MAPE", "bias", "correlation"])
+    return pd.DataFrame(rows, columns=["fitted", "of N_max", "loads", "segments", "MAPE", "bias", "correlation"])
 
 
 def readable_n_max(metrics: pd.DataFrame, verdicts: Sequence[str]) -> pd.DataFrame:
@@ -100,7 +100,7 @@ def readable_n_max(metrics: pd.DataFrame, verdicts: Sequence[str]) -> pd.DataFra
         )
         for row, judged in zip(metrics.to_dict("records"), verdicts, strict=True)
     ]
-    titles = ["ladder", "clip", "seen by", "measured", "predicted", NULL_TITLES[-1], "error", "verdict"]
+    titles = ["ladder", "clip", "fitted", "measured", "predicted", NULL_TITLES[-1], "error", "verdict"]
     return pd.DataFrame(rows, columns=titles)
 
 
@@ -162,8 +162,8 @@ def percent(value: float, *, signed: bool = True) -> str:
 
 
 def _told(row: dict[str, object], name: str) -> str:
-    return ("fit" if row[name] else "held out") if name == "in_sample" else str(row[name])
+    return ("yes" if row[name] else "no") if name == "in_sample" else str(row[name])
 
 
 def _titles(told: Sequence[str]) -> list[str]:
-    return ["seen by" if name == "in_sample" else name for name in told]
+    return ["fitted" if name == "in_sample" else name for name in told]

@@ -35,7 +35,7 @@ MIDDLE = Rung(name="288p10", width=512, height=288, fps=FPS, bitrate_bps=6e5)
 SMALL = Rung(name="180p10", width=320, height=180, fps=FPS, bitrate_bps=3e5)
 CHIEF = Ladder(rungs=(BIG, SMALL))
 SINGLE = Ladder(rungs=(MIDDLE,))
-LADDERS = {"chief": CHIEF, "single": SINGLE, "same": SINGLE}
+LADDERS = {"chief": CHIEF, "single": SINGLE, "same": CHIEF}
 PROTOCOL = "a" * 64
 SEGMENT_FRAMES = 20
 WARM_UP = 2

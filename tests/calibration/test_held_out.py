@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import subprocess
+import sys
 
 import numpy as np
-import pandas as pd
 import pytest
 from synthetic_held_out import LADDERS, PROTOCOL, SOURCE, Series, true_profile, write_runs
 from typer.testing import CliRunner
@@ -93,6 +94,15 @@ def test_near_capacity_the_better_one_is_adopted(result):
     assert not best.loc["segment_publish_mean", "beaten"]
 
 
+def test_what_no_protocol_held_out_is_not_called_so(result):
+    assert "Held out, all loads up to 0.8 of N_max" in str(result)
+    other = dataclasses.replace(
+        result, bundles=tuple(meta.model_copy(update={"depth": "quick"}) for meta in result.bundles)
+    )
+    assert "Not fitted, all loads up to 0.8 of N_max" in str(other)
+    assert "Held out" not in str(other)
+
+
 def test_a_high_noise_floor_is_unresolved_however_small_the_error(result):
     noisy = summary(result.metrics.assign(noise_floor=0.26)).set_index("metric")
     assert set(noisy.loc[["segment_publish_mean", "frame_p95", "cpu", "n_max"], "verdict"]) == {"UNRESOLVED"}
@@ -113,7 +123,7 @@ def test_the_median_and_the_worst_are_over_loads_up_to_four_fifths(result):
 def test_what_was_not_held_out_by_protocol_is_refused(result):
     def with_meta(**changes: object) -> ReplayResult:
         metas = tuple(meta.model_copy(update=changes) for meta in result.bundles)
-        return ReplayResult(metas, "synthetic", 1, result.metrics, result.segments, ())
+        return ReplayResult(metas, ("in-sample",), "synthetic", 1, result.metrics, result.segments, ())
 
     with pytest.raises(CalibrationError, match="not measured by a protocol that was fixed before the fit"):
         held_out_table(with_meta(depth="full"), true_profile())
@@ -124,13 +134,12 @@ def test_what_was_not_held_out_by_protocol_is_refused(result):
         held_out_table(with_meta(machine=other), true_profile())
 
 
-def test_what_the_fit_has_seen_is_not_held_out_whatever_its_name(result, tmp_path):
-    seen = write_runs(tmp_path / "seen", [Series("same", {1: 1})], identity="in-sample", held_out=False, segments=4)
-    fitted = replay(seen, true_profile())
-    metrics = pd.concat([fitted.metrics, result.metrics])
-    both = ReplayResult((*fitted.bundles, *result.bundles), "synthetic", 1, metrics, result.segments, ())
-    with pytest.raises(CalibrationError, match="what the fit has seen is not out of sample"):
-        held_out_table(both, true_profile())
+def test_what_the_fit_has_seen_is_not_held_out_whatever_its_name(tmp_path):
+    seen = write_runs(tmp_path / "seen", [Series("same", {1: 2})], identity="held-out", segments=4)
+    with pytest.raises(
+        CalibrationError, match="was fitted to chief of camera 640x360@10, which stands in the held-out"
+    ):
+        held_out_table(replay(seen, true_profile()), true_profile())
 
 
 def test_run_tells_the_error_of_the_nearest_ladder(carrying):
@@ -188,13 +197,30 @@ def test_the_benchmark_prints_the_agreed_keys(carrying, result):
     assert found["cannot_know"]
 
 
-def test_the_benchmark_finds_the_committed_bundles_by_what_the_profile_names(folder, carrying, tmp_path):
+def test_the_benchmark_fits_and_replays_the_committed_bundles_that_the_profile_names(
+    folder, carrying, monkeypatch, capsys
+):
     with pytest.raises(CalibrationError, match="carries no held-out table"):
         fidelity.committed(true_profile(), folder.parent)
     with pytest.raises(CalibrationError, match="no bundle in-sample, which profile synthetic rests on; commit it"):
         fidelity.committed(carrying, folder.parent)
-    seen = write_runs(folder.parent / "seen", [Series("chief", {1: 1})], identity="in-sample", segments=4)
+    seen = write_runs(folder.parent / "seen", [Series("chief", {1: 2})], identity="in-sample", held_out=False)
     assert fidelity.committed(carrying, folder.parent) == ([seen], [folder])
+
+    def refit(folders, *, name, workers):
+        assert (folders, name, workers) == ([seen], "synthetic", 1)
+        return true_profile()
+
+    monkeypatch.setattr(fidelity, "BUNDLES", folder.parent)
+    monkeypatch.setattr(fidelity, "load_profile", lambda name: carrying)
+    monkeypatch.setattr(fidelity, "fit", refit)
+    monkeypatch.setattr(sys, "argv", ["fidelity", "--json", "--workers", "1"])
+    fidelity.main()
+    found = json.loads(capsys.readouterr().out)
+    assert found["fit_is_the_shipped_one"]
+    assert found["held_out_table_is_the_shipped_one"]
+    assert found["in_sample_bundles"] == ["in-sample"]
+    assert found["in_sample"]["cpu"] < 0.05
 
 
 def test_measuring_anew_runs_both_depths_keeps_what_is_there_and_tells_a_failure(tmp_path, monkeypatch):
