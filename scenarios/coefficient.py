@@ -61,9 +61,7 @@ COEFFICIENTS = {
         "1", "content", "encoding of this content ÷ that of the reference content", FIT, COST
     ),
     "cpu_growth_with_load": _law("1", "rise of every CPU time from an idle machine to one with all cores in use"),
-    "usable_core_fraction": _law(
-        "1", "share of all cores in use at the largest number of streams that holds", CAPACITY
-    ),
+    "usable_core_fraction": _law("1", "share of all cores in use at the most streams that hold", CAPACITY),
     "rss_bytes_of_process": _law("B", "resident memory of the process without a stream", CAPACITY),
     "rss_bytes_per_stream": _law("B", "resident memory of one more stream, whatever its size"),
     "rss_bytes_per_pixel": _law("B/px", "resident memory for each pixel of a stream's source and encoded rungs"),

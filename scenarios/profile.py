@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from scenarios.base import IsoDate, Name, PositiveCount, SpecModel, Text
+from scenarios.base import IsoDate, Name, PositiveCount, Seconds, SpecModel, Text
 from scenarios.coefficient import Coefficient
 from scenarios.errors import CalibrationError, Problem, ScenarioError
 from scenarios.held_out import HeldOutErrors
@@ -100,6 +100,23 @@ def _range(values: list[float]) -> Range:
     return Range(low=min(values), high=max(values))
 
 
+class NodeSize(SpecModel):
+    """What the node model makes of the chief ladder on so many cores, from the middles of the coefficients.
+
+    Nothing of it was measured: a queue at sixteen cores is another one than at two, and no curve can be copied.
+    """
+
+    cores: PositiveCount
+    capacity_streams: PositiveCount
+    """The largest number of streams whose backlog does not grow."""
+    usable_core_fraction: Annotated[float, Field(gt=0, le=1)]
+    """Share of all cores in use then."""
+    segment_publish_half_s: Seconds
+    """Mean segment publish latency at half that number."""
+    segment_publish_full_s: Seconds
+    """And at 0.8 of it."""
+
+
 class Draws(SpecModel):
     """Joint bootstrap draws: a row is one world in which every coefficient has one value."""
 
@@ -116,6 +133,8 @@ class Profile(SpecModel):
     machine: MachineFacts
     encoder: EncoderFacts
     measured: Measured
+    nodes: tuple[NodeSize, ...] = ()
+    """By cores, ascending; empty where the node model was not run."""
     held_out: HeldOutErrors | None = None
     """How far it was off on loads that its fit has not seen; null where that was not measured."""
     coefficients: tuple[Coefficient, ...]
@@ -130,6 +149,13 @@ class Profile(SpecModel):
             raise ValueError("draws.columns must name every coefficient, in their order")
         if any(len(row) != len(keys) for row in self.draws.rows):
             raise ValueError(f"every row of draws must have {len(keys)} values")
+        return self
+
+    @model_validator(mode="after")
+    def _nodes_rise(self) -> Profile:
+        cores = [node.cores for node in self.nodes]
+        if cores != sorted(set(cores)):
+            raise ValueError("nodes must rise in cores")
         return self
 
     def coefficient(self, name: str, of: str = "") -> Coefficient:

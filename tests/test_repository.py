@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from scenarios.coefficient import COEFFICIENTS
+from scenarios.coefficient import COEFFICIENTS, UNLESS_MEASURED
 from scenarios.profile import PROFILES, load_profile
 
 ROOT = Path(__file__).parent.parent
@@ -86,12 +86,13 @@ def test_every_coefficient_is_produced_by_a_fit():
     shipped = [load_profile(path.stem) for path in PROFILES.glob("*.yaml")]
     assert shipped
     for profile in shipped:
-        assert {coefficient.name for coefficient in profile.coefficients} == set(COEFFICIENTS)
+        lacking = set(COEFFICIENTS) - {coefficient.name for coefficient in profile.coefficients}
+        assert lacking <= UNLESS_MEASURED
 
 
 @pytest.mark.parametrize("name", COEFFICIENTS)
 def test_every_coefficient_is_consumed(name):
-    """Its consumer, or that module's package, reads it; `{stage}_cpu_s_per_frame` reads several."""
+    """Its consumer, or that module's package, reads it; `{stage}_content_factor` reads several."""
     importlib.import_module(COEFFICIENTS[name].producer)
     home = Path(importlib.import_module(COEFFICIENTS[name].consumer).__file__)
     files = [home] if home.parent.name == "sim" else sorted(home.parent.glob("*.py"))

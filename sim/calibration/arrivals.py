@@ -22,7 +22,7 @@ SLOT_TOLERANCE = 0.25
 """Frame periods that a frame may come before its slot in a slower rung: publishers round to milliseconds."""
 COLUMNS = ["stream", "frame", "arrival_s", "pts_s", "is_keyframe", "bytes"]
 """Of a bundle's frames: all that is read."""
-USUAL_STAGGER_S = 0.3
+USUAL_STAGGER_S = 0.31
 """Between the starts of two streams, where no run of the bundle shows it."""
 
 

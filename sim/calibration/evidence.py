@@ -151,7 +151,8 @@ def holding_loads(runs: pd.DataFrame) -> dict[int, bool]:
 def _cases(bundle: Bundle) -> tuple[tuple[Case, ...], pd.Series[int]]:
     runs = bundle.runs.sort_values("run")
     contents = {content.name: content for content in bundle.meta.content}
-    cases, case_of = [], {}
+    cases: list[Case] = []
+    case_of: dict[int, int] = {}
     for (ladder, clip, preset, start), rows in runs.groupby(CASE, sort=False):
         capacity, overloaded = judge_loads(rows)
         case_of.update(dict.fromkeys(rows["run"].tolist(), len(cases)))

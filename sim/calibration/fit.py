@@ -16,6 +16,7 @@ from sim.calibration.blocks import block_sums
 from sim.calibration.bootstrap import CONTENDED_WIDENING, LawError, joint_draws, law_errors, middle
 from sim.calibration.cores import Scheduling
 from sim.calibration.evidence import BASE_STREAMS, Case, Evidence, gather
+from sim.calibration.node_sizes import NODE_CORES, node_sizes, pattern_of
 from sim.calibration.profile_file import write_profile
 from sim.calibration.rates import run_facts
 from sim.calibration.scheduling import Fitted, fit_scheduling, observed_loads
@@ -37,6 +38,7 @@ def fit(
     preset: str | None = None,
     draws: int = 200,
     scheduling: Scheduling | None = None,
+    node_cores: Sequence[int] = NODE_CORES,
     workers: int = 1,
     progress: Progress | None = None,
 ) -> Profile:
@@ -52,6 +54,7 @@ def fit(
         preset: whose encoding is fitted; the chief's if None. All other stages take every run.
         draws: rows of joint draws, at least 2.
         scheduling: taken as known, from another measurement of the machine; fitted if None.
+        node_cores: core counts at which the node model is run for `Profile.nodes`.
         workers: processes that run the node model; no digit depends on it.
         progress: told how far the scheduler's fit is.
 
@@ -85,6 +88,12 @@ def fit(
         machine=evidence.bundle.meta.machine,
         encoder=evidence.bundle.meta.encoders[evidence.preset],
         measured=_measured(evidence, facts),
+        nodes=node_sizes(
+            pattern_of(evidence),
+            {coefficient.key: coefficient.middle for coefficient in coefficients},
+            cores=node_cores,
+            workers=workers,
+        ),
         coefficients=coefficients,
         draws=Draws(
             columns=tuple(keys),

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from sim.calibration.evidence import Case
 from sim.calibration.regression import Floats
@@ -45,10 +46,8 @@ def brackets(sample: Sample, cases: Sequence[Case]) -> list[Bracket]:
         low = np.minimum(_share(sample, number, case.capacity_streams), 1.0)
         high = np.ones_like(low)
         if case.overloaded_streams is not None:
-            failed = (
-                (sample.facts["case"] == number) & (sample.facts["streams"] == case.overloaded_streams)
-            ).to_numpy()
-            achieved = float((sample.facts["share"] / (1.0 - sample.facts["elsewhere"]))[failed].mean())
+            failed = sample.facts[_at(sample, number, case.overloaded_streams)]
+            achieved = float((failed["share"] / (1.0 - failed["elsewhere"])).mean())
             demanded = low * case.overloaded_streams / case.capacity_streams
             high = np.minimum(np.minimum(achieved, demanded), 1.0)
         found.append(Bracket(number, low, np.maximum(high, low)))
@@ -62,18 +61,26 @@ def usable_core_fraction(found: Sequence[Bracket], *, rng: np.random.Generator |
     Within a bracket it is anywhere: its middle, or with `rng` an even draw, and then ladders are resampled too.
     """
     low, high = np.array([b.low for b in found]), np.array([b.high for b in found])
-    if rng is None:
-        place, taken = np.full(low.shape, 0.5), np.ones(low.shape)
-    else:
+    place: Floats = np.full(low.shape, 0.5)
+    taken: Floats = np.ones(low.shape)
+    if rng is not None:
         place = rng.random(low.shape)
-        taken = rng.multinomial(len(found), np.full(len(found), 1 / len(found)), size=low.shape[1]).T
+        taken = rng.multinomial(len(found), np.full(len(found), 1 / len(found)), size=low.shape[1]).T.astype("float64")
     weights = taken / np.maximum(high - low, FINEST) ** 2
-    return np.minimum((weights * (low + place * (high - low))).sum(axis=0) / weights.sum(axis=0), 1.0)
+    pooled: Floats = (weights * (low + place * (high - low))).sum(axis=0) / weights.sum(axis=0)
+    return np.minimum(pooled, 1.0)
 
 
 def _share(sample: Sample, case: int, streams: int) -> Floats:
-    at = ((sample.facts["case"] == case) & (sample.facts["streams"] == streams)).to_numpy()
+    at = _at(sample, case, streams)
     weights = sample.weights[:, at]
     share = sample.facts["share"].to_numpy(float)[at] * sample.slow[:, at]
     found: Floats = (weights * share).sum(axis=1) / weights.sum(axis=1)
+    return found
+
+
+def _at(sample: Sample, case: int, streams: int) -> npt.NDArray[np.bool_]:
+    """Return which runs are of a case and load."""
+    facts = sample.facts
+    found: npt.NDArray[np.bool_] = ((facts["case"] == case) & (facts["streams"] == streams)).to_numpy(bool)
     return found

@@ -53,13 +53,13 @@ def observations(sample: Sample, cases: Sequence[Case], stage: str, growth: Floa
     rows = pd.DataFrame(list(_rows(sample, cases, stage)))
     means = [sample.cpu_per_frame(stage, "" if rung < 0 else str(rung))[:, run] for run, rung in _keys(rows)]
     utilisation = sample.facts["utilisation"].to_numpy(float)[rows["run"]]
-    seen = np.array(means).T / (1.0 + growth[:, np.newaxis] * utilisation)
+    seen: Floats = np.array(means).T / (1.0 + growth[:, np.newaxis] * utilisation)
     return Observations(rows, seen, run_weights(sample)[:, rows["run"]])
 
 
 def run_weights(sample: Sample) -> Floats:
     """Return weights of runs under which every case weighs 1 in every draw; 0 for a run that does not hold."""
-    weights = sample.weights * sample.facts["holds"].to_numpy(float)
+    weights: Floats = sample.weights * sample.facts["holds"].to_numpy(float)
     cases = sample.facts["case"].to_numpy()
     for case in set(cases.tolist()):
         of_case = cases == case
@@ -70,7 +70,7 @@ def run_weights(sample: Sample) -> Floats:
 
 def stages_per_stream_s(sample: Sample, cases: Sequence[Case]) -> Floats:
     """Return core-seconds of all measured stages per stream-second, shape (draws, runs)."""
-    total = np.nan_to_num(sample.cpu_per_frame("decode")) * sample.facts["fps"].to_numpy(float)
+    total: Floats = np.nan_to_num(sample.cpu_per_frame("decode")) * sample.facts["fps"].to_numpy(float)
     for position in range(max(len(case.ladder.rungs) for case in cases)):
         rates = np.array([_rung_fps(cases[case], position) for case in sample.facts["case"]])
         for stage in ("scale", "encode", "mux"):

@@ -121,13 +121,14 @@ def _squared_variation(sample: Sample, quantity: str, of: str) -> Floats:
     """Return variance ÷ mean² over the frames that are no keyframes."""
     mean = sample.ratio(f"{quantity} other_sum {of}".strip(), f"{quantity} others {of}".strip())
     squares = sample.ratio(f"{quantity} other_squares {of}".strip(), f"{quantity} others {of}".strip())
-    return np.maximum(squares / mean**2 - 1.0, 0.0)
+    return np.asarray(np.maximum(squares / mean**2 - 1.0, 0.0), dtype="float64")
 
 
 def _keyframe_factor(sample: Sample, quantity: str, of: str) -> Floats:
     """Return the mean keyframe ÷ the mean frame; NaN where there was no keyframe."""
     mean = sample.ratio(f"{quantity} sum {of}".strip(), f"{quantity} count {of}".strip())
-    return sample.ratio(f"{quantity} key_sum {of}".strip(), f"{quantity} keys {of}".strip()) / mean
+    of_keys = sample.ratio(f"{quantity} key_sum {of}".strip(), f"{quantity} keys {of}".strip())
+    return np.asarray(of_keys / mean, dtype="float64")
 
 
 def _average(values: Floats, weights: Floats) -> Floats:

@@ -34,8 +34,9 @@ def profile_text(profile: Profile) -> str:
     """Return the profile as YAML 1.2."""
     data = profile.model_dump(mode="json")
     coefficients, draws = data.pop("coefficients"), data.pop("draws")
-    if profile.held_out is None:
-        del data["held_out"]
+    for name in ("nodes", "held_out"):
+        if not data[name]:
+            del data[name]
     lines = [HEADER.format(bundles=" ".join(profile.measured.bundles), name=profile.name)]
     lines += _block(data, indent="")
     lines += ["coefficients:", *(f"  - {_flow(_without_empty(entry))}" for entry in coefficients)]

@@ -61,11 +61,13 @@ class Sample:
     def ratio(self, upper: str, lower: str) -> Floats:
         """Return one sum ÷ another for every draw and run; NaN where there was nothing."""
         below = self.total(lower)
-        return np.divide(self.total(upper), below, out=np.full(below.shape, np.nan), where=below > 0)
+        ratio: Floats = np.divide(self.total(upper), below, out=np.full(below.shape, np.nan), where=below > 0)
+        return ratio
 
     def cpu_per_frame(self, stage: str, of: str = "") -> Floats:
         """Return the mean CPU of a stage over all frames of each draw and run; NaN where there was none."""
-        return self.ratio(f"{stage} sum {of}".strip(), f"{stage} count {of}".strip()) * self.slow
+        mean: Floats = self.ratio(f"{stage} sum {of}".strip(), f"{stage} count {of}".strip()) * self.slow
+        return mean
 
     def without(self, cases: set[int]) -> Sample:
         """Return the sample as if these cases had not been run."""

@@ -132,7 +132,7 @@ def test_the_loop_closes_on_real_measurements(measured, bundle):
     if set(valid["concurrent_streams"]) != {1, 2} or (valid["verdict"] != "holds").any():
         pytest.fail(f"the machine is too busy for two tiny streams: {bundle.runs['void_reason'].tolist()}")
     profile = fit([measured[0]], name="tiny", draws=50)
-    assert 0 < profile.coefficient("encode_cpu_s_per_frame", "320x180@30").middle < 0.02
+    assert 0 < profile.coefficient("encode_cpu_s_per_pixel").middle < 0.02 / (320 * 180)
     result = replay(measured[0], profile)
     cpu = result.metrics[(result.metrics["metric"] == "cpu") & (result.metrics["load"] == 1)].iloc[0]
     assert abs(cpu["error"]) < 0.25

@@ -13,7 +13,7 @@ from scenarios.errors import CalibrationError, EncoderUnavailable
 from scenarios.ladder import Ladder, Rung, Source
 from sim.calibration import replay as replaying
 from sim.calibration.tables import read_bundle
-from sim.capacity import require_coverage, stream_cpu_s
+from sim.stream_cost import frame_costs, stream_cpu_s
 
 SOURCE = Source(width=320, height=180, fps=30.0, bitrate_bps=400e3)
 COPIED = Rung(name="180p30", width=320, height=180, fps=30.0, bitrate_bps=400e3, copied=True)
@@ -78,12 +78,8 @@ def test_a_copied_rung_has_rows_of_muxing_and_none_of_encoding(bundle):
     assert list(bundle.meta.encoders["ultrafast"].options).count("maxrate") == 1
 
 
-def test_the_profile_prices_its_muxing_alone_and_knows_it_from_an_encoded_rung_of_the_size(profile):
-    of_rungs = {c.key for c in profile.coefficients if "frame" in c.name and "decode" not in c.name}
-    assert {key for key in of_rungs if "320x180" in key} == {"mux_cpu_s_per_frame copied 320x180@30"}
-    assert 0 < profile.coefficient("mux_cpu_s_per_frame", COPIED.label).middle < 0.01
-    with pytest.raises(CalibrationError, match=r"no scale_cpu_s_per_frame for 320x180@30; it was measured for"):
-        profile.coefficient("scale_cpu_s_per_frame", "320x180@30")
+def test_the_profile_prices_muxing(profile):
+    assert 0 < frame_costs(profile.middle(), SOURCE, LADDER).mux_s[COPIED.name] < 0.01
 
 
 def test_the_replay_follows_the_copied_rung_segment_by_segment(folder, profile, monkeypatch):
@@ -107,11 +103,11 @@ def test_a_platform_is_planned_with_the_copied_rung_and_refused_with_the_encoded
     values = profile.middle()
     alone = LADDER.model_copy(update={"rungs": (COPIED,)})
     whole, copied_only = (stream_cpu_s(values, SOURCE, of) for of in (LADDER, alone))
-    encoding = sum(values[f"{stage}_cpu_s_per_frame {ENCODED.label}"] for stage in ENCODED.stages) * 15
-    decoding = values[f"decode_cpu_s_per_frame {SOURCE.label}"] * 30
-    assert whole - copied_only == pytest.approx(encoding + decoding)
-    with pytest.raises(CalibrationError, match=r"320x180@30; it was measured for .*; measure a ladder with that rung"):
-        require_coverage(profile, platform(tmp_path, copied=False))
+    costs, name = frame_costs(values, SOURCE, LADDER), ENCODED.name
+    encoding = costs.scale_s[name] + costs.encode_s[name] + costs.mux_s[name] + 2 * costs.other_s
+    assert whole - copied_only == pytest.approx(encoding * 15 + (costs.decode_s + costs.other_s) * 30)
+    with pytest.raises(CalibrationError, match=r"rung 180p30 of 320x180@30, measured were .* pixels; measure such"):
+        sim.run(platform(tmp_path, copied=False), profile, seed=1)
 
 
 def test_a_ladder_without_an_encoder_is_not_measured(tmp_path):
