@@ -19,7 +19,7 @@ from scenarios.scenario import Scenario
 from sim.capacity import RESOURCE_NAMES, rated
 from sim.cost import egress_usd, months, node_hours
 from sim.records import Replication
-from sim.stream_cost import startup_s
+from sim.stream_cost import origin_cpu_s, startup_s
 
 
 class Case(NamedTuple):
@@ -37,6 +37,8 @@ class Metric(NamedTuple):
     unit: str
     meaning: str
     value: Callable[[Case], float]
+    needs: tuple[str, ...] = ()
+    """Coefficients without which there is no such line."""
 
 
 def _ratio(above: float, below: float) -> float:
@@ -92,6 +94,18 @@ def ingest_usd_per_month(case: Case) -> float:
     """Return what the ingest nodes cost in a month."""
     hours = case.scenario.prices.hours_per_month
     return case.scenario.platform.ingest.nodes * case.run.ingest.price_usd_per_hour * hours
+
+
+def origin_cores_peak(case: Case) -> float:
+    """Return the cores that an origin like the measured one has in use at the busiest tick, over TLS."""
+    ticks = case.run.ticks
+    cpu_s = origin_cpu_s(
+        case.run.world.values,
+        requests=(ticks["segment_origin_fetches"] + ticks["playlist_origin_fetches"]).to_numpy(float),
+        sent_bytes=ticks["origin_egress_bytes"].to_numpy(float),
+        transport="tls",
+    )
+    return float(cpu_s.max()) / case.scenario.horizon.tick_s
 
 
 def chat_nodes(case: Case) -> float:
@@ -169,6 +183,13 @@ METRICS: dict[str, Metric] = {
     "origin_egress_peak_bps": Metric(
         "origin", "bit/s", "from the origin, busiest tick", lambda case: _bps(case, "origin_egress_bytes")
     ),
+    "origin_cores_peak": Metric(
+        "origin",
+        "cores",
+        "cores of the measured kind in use at the origin, busiest tick",
+        origin_cores_peak,
+        ("origin_cpu_s_per_request tls", "origin_cpu_s_per_byte tls"),
+    ),
     "chat_deliveries_peak_per_s": Metric(
         "chat",
         "1/s",
@@ -185,10 +206,11 @@ METRICS: dict[str, Metric] = {
 
 
 def measure(case: Case) -> pd.DataFrame:
-    """Return every metric of one replication: component, metric, unit, value, one row each."""
+    """Return every metric of one replication that its profile allows: component, metric, unit, value, one row each."""
     rows = [
         (case.run.replication, metric.component, name, metric.unit, metric.value(case))
         for name, metric in METRICS.items()
+        if all(key in case.run.world.values for key in metric.needs)
     ]
     return pd.DataFrame(rows, columns=["replication", "component", "metric", "unit", "value"])
 

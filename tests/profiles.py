@@ -49,7 +49,6 @@ MIDDLES = {
     "segment_publish_s": 0.03,
     "decode_cpu_cv": 0.2,
     "encode_cpu_cv": 0.2,
-    "decode_keyframe_factor": 3.0,
     "encode_keyframe_factor": 1.2,
     "mux_keyframe_factor": 4.0,
     "generator_cpu_s_per_frame": 0.00004,
