@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal, TypeVar
 
 from pydantic import Field, model_validator
 
+from scenarios.accelerator import Accelerator, AcceleratorFile, CpuFamilies, EngineTable
 from scenarios.base import (
     BitsPerSecond,
     ByteCount,
@@ -21,13 +22,14 @@ from scenarios.base import (
     UsdPerGB,
     UsdPerHour,
 )
+from scenarios.coefficient import Coefficient
 from scenarios.errors import Problem, ScenarioError
 from scenarios.reading.load import load
 from scenarios.reading.phrases import did_you_mean
 
 ROOT = Path(__file__).parent
 Confidence = Literal["high", "medium", "low", "assumed"]
-Entry = TypeVar("Entry")
+Entry = TypeVar("Entry", bound=SpecModel)
 
 
 class Citation(SpecModel):
@@ -38,12 +40,14 @@ class Citation(SpecModel):
     confidence: Confidence
 
 
-class Accelerator(SpecModel):
-    """The GPUs of a node."""
+class Accelerators(SpecModel):
+    """The GPUs or ASIC cards of a node, all of one model."""
 
-    gpu: Name
+    model: Name
+    """A file of `scenarios/accelerators`, if one describes it."""
     count: PositiveCount
-    memory_bytes: ByteCount
+    memory_bytes: ByteCount | None = None
+    """Of each."""
 
 
 class InstanceType(SpecModel):
@@ -54,11 +58,13 @@ class InstanceType(SpecModel):
     region: Name | None = None
     vcpus: PositiveCount | None = None
     vcpu_kind: Literal["hyperthread", "core"] | None = None
+    cpu: Name | None = None
+    """CPU family: types with the same processor share it, and what is not known of it."""
     memory_bytes: ByteCount | None = None
     nic_bps: BitsPerSecond | None = None
     """Baseline: what the network gives all day."""
     nic_burst_bps: BitsPerSecond | None = None
-    accelerator: Accelerator | None = None
+    accelerator: Accelerators | None = None
     coremark: Annotated[float, Field(gt=0, le=1e9)] | None = None
     """CoreMark of all vCPUs together."""
     price_usd_per_hour: UsdPerHour | None = None
@@ -127,10 +133,21 @@ class EgressTable(SpecModel):
 
 @dataclass(frozen=True)
 class Catalogue:
-    """Everything that can be named: instance types and egress price tables, by name."""
+    """Everything that can be named, by name.
+
+    Attributes:
+        instances: types of machines.
+        egress: price tables.
+        engines: speeds of the engines of a GPU architecture.
+        accelerators: what is known of each accelerator; not every one that an instance type carries is.
+        cpu_agreement: CPU family → its `cpu_speed_agreement`.
+    """
 
     instances: dict[str, InstanceType]
     egress: dict[str, EgressTable]
+    engines: dict[str, EngineTable]
+    accelerators: dict[str, Accelerator]
+    cpu_agreement: dict[str, Coefficient]
 
     @staticmethod
     def suggest(name: str, known: Iterable[str]) -> str:
@@ -147,14 +164,29 @@ def load_catalogue() -> Catalogue:
         ScenarioError: a data file is wrong, or two files describe the same name.
     """
     instances: dict[str, InstanceType] = {}
-    for path in sorted((ROOT / "instances").glob("*.yaml")):
-        for instance in load(path, InstanceFamily, library=None).value.instances:
+    for path, family in _files("instances", InstanceFamily):
+        for instance in family.instances:
             _enter(instances, instance.name, instance, path)
     egress: dict[str, EgressTable] = {}
-    for path in sorted((ROOT / "prices").glob("*.yaml")):
-        table = load(path, EgressTable, library=None).value
+    for path, table in _files("prices", EgressTable):
         _enter(egress, table.name, table, path)
-    return Catalogue(instances, egress)
+    engines: dict[str, EngineTable] = {}
+    for path, speeds in _files("engines", EngineTable):
+        _enter(engines, speeds.name, speeds, path)
+    accelerators: dict[str, Accelerator] = {}
+    for path, file in _files("accelerators", AcceleratorFile):
+        _enter(accelerators, file.accelerator.model, file.accelerator, path)
+    cpu_agreement: dict[str, Coefficient] = {}
+    for path, families in _files("cpus", CpuFamilies):
+        for coefficient in families.coefficients:
+            _enter(cpu_agreement, coefficient.of, coefficient, path)
+    return Catalogue(instances, egress, engines, accelerators, cpu_agreement)
+
+
+def _files(folder: str, model: type[Entry]) -> Iterator[tuple[Path, Entry]]:
+    """Yield path and content of each data file of a folder."""
+    for path in sorted((ROOT / folder).glob("*.yaml")):
+        yield path, load(path, model, library=None).value
 
 
 def _enter(known: dict[str, Entry], name: str, entry: Entry, path: Path) -> None:

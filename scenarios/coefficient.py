@@ -14,14 +14,15 @@ class CoefficientKind(NamedTuple):
 
     Attributes:
         unit: as printed.
-        per: "machine", or what there is one value for: each "content", "transport", "picture" or "rung".
+        per: "machine", or what there is one value for: each "content", "transport", "picture", "rung", "codec" (and
+            preset, where it is encoded) or "cpu" (a CPU family).
         meaning: one line.
         producer: module that measures or fits it.
         consumer: module of `sim` that uses it.
     """
 
     unit: str
-    per: Literal["machine", "content", "transport", "picture", "rung"]
+    per: Literal["machine", "content", "transport", "picture", "rung", "codec", "cpu"]
     meaning: str
     producer: str
     consumer: str
@@ -31,6 +32,8 @@ FIT = "sim.calibration.fit"
 COST = "sim.stream_cost"
 CAPACITY = "sim.capacity"
 REPLAY = "sim.calibration.replay"
+ACCELERATOR = "scenarios.accelerator"
+ENGINES = "sim.engines"
 
 
 def _law(unit: str, meaning: str, consumer: str = COST) -> CoefficientKind:
@@ -78,6 +81,38 @@ COEFFICIENTS = {
     "waker_core_share": _law("1", "share of threads' wake-ups that stay on the waker's core", REPLAY),
     "idle_pull_delay_s": _law("s", "mean time until an idle core takes a thread that waits at another", REPLAY),
     "wake_up_s": _law("s", "until an idle core runs a thread that woke up on it", REPLAY),
+    "cpu_speed_agreement": CoefficientKind(
+        "1", "cpu", "speed of a CPU family ÷ what its CoreMark says", "scenarios.catalogue", "sim.capacity"
+    ),
+    "video_clock_hz": CoefficientKind(
+        "Hz", "machine", "clock of a GPU's video engines under load", ACCELERATOR, ENGINES
+    ),
+    "encode_engines": CoefficientKind("1", "machine", "NVENC engines of a GPU", ACCELERATOR, "sim.accelerated"),
+    "decode_engines": CoefficientKind("1", "machine", "NVDEC engines of a GPU", ACCELERATOR, "sim.accelerated"),
+    "encode_sessions": CoefficientKind(
+        "1",
+        "machine",
+        "NVENC sessions the driver opens at once; none where there is no cap",
+        ACCELERATOR,
+        "sim.accelerated",
+    ),
+    "gpu_memory_bytes_per_rung": CoefficientKind(
+        "B", "machine", "GPU memory of one rung's decoder, session and surfaces", ACCELERATOR, "sim.accelerated"
+    ),
+    "encode_engine_s_per_pixel": CoefficientKind(
+        "engine-s/pixel", "codec", "one NVENC engine, one pixel", ENGINES, "sim.accelerated"
+    ),
+    "decode_engine_s_per_pixel": CoefficientKind(
+        "engine-s/pixel", "codec", "one NVDEC engine, one pixel", ENGINES, "sim.accelerated"
+    ),
+    "socs_per_card": CoefficientKind("1", "machine", "SoCs of an ASIC card", ACCELERATOR, "sim.accelerated"),
+    "soc_s_per_stream_s": CoefficientKind(
+        "SoC-s/stream-s",
+        "picture",
+        "share of a SoC that decoding and encoding this picture takes",
+        ACCELERATOR,
+        ENGINES,
+    ),
 }
 UNLESS_MEASURED = {
     "audio_cpu_s_per_stream_s",
@@ -102,7 +137,9 @@ class Coefficient(SpecModel):
 
     name: Text
     of: Text = ""
-    """What it is about if not the machine: a content such as `screen`, a transport (`plain`, `tls`), a picture."""
+    """What it is about: a content such as `screen`, a transport (`plain`, `tls`), a picture as `1280x720@30`, a codec and
+    preset as `h264 p4`, a CPU family; empty for the machine.
+    """
     unit: Text
     middle: Annotated[float, Field(ge=0, le=1e15)]
     low: Annotated[float, Field(ge=0, le=1e15)]

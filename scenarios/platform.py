@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
+from scenarios.accelerator import NvencPreset
 from scenarios.autoscaler import Autoscaler
 from scenarios.base import (
     BitsPerSecond,
@@ -45,6 +46,10 @@ class Transcode(SpecModel):
     """Overrides the catalogue's on-demand price; required for `this-machine`, which has none."""
     nic_bps: BitsPerSecond | None = None
     """Overrides the catalogue's network baseline; required for `this-machine`."""
+    encode_on: Literal["accelerator", "cpu"] | None = None
+    """What encodes: the accelerator of a type that has one, its CPU otherwise, unless this says which."""
+    nvenc_preset: NvencPreset = "p4"
+    """Preset of NVENC, low latency, where a GPU encodes; on a CPU the profile names the encoder and its preset."""
     planning_utilisation: PositiveRatio = 0.8
     """Share of the measured capacity that may be used: live video has no time to catch up."""
     min_nodes: PositiveCount

@@ -9,6 +9,7 @@ from pydantic import Field
 
 from scenarios.base import Name, PositiveSeconds, SpecModel, Text
 from scenarios.catalogue import Catalogue
+from scenarios.encoding import why_not
 from scenarios.ladder import Ladder
 from scenarios.platform import Platform
 from scenarios.workload import Workload
@@ -132,6 +133,10 @@ class Scenario(SpecModel):
                 catalogue.suggest(spec.instance, catalogue.instances),
             )
             return
+        if part == "transcode":
+            refusal = why_not(self.platform.transcode, self.workload.source, self.ladder, catalogue)
+            if refusal is not None:
+                yield Finding(*refusal)
         if not catalogue.instances[spec.instance].is_this_machine:
             return
         if part != "transcode":

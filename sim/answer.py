@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from scenarios.catalogue import load_catalogue
-from sim.capacity import RESOURCE_NAMES, RESOURCES
 from sim.format import interval_text
+from sim.node_plan import RESOURCE_NAMES
 from sim.results import RunResult
 
 
@@ -18,15 +18,15 @@ def value_text(mean: float, low: float, high: float, unit: str) -> str:
 
 
 def days_text(result: RunResult, metric: str) -> str:
-    """Return the range in which 95 % of days lie, in the unit of the mean; empty with a single replication."""
-    row = result.summary.set_index("metric").loc[metric]
-    _, days = interval_text(row["mean"], row["day_low"], row["day_high"], row["unit"])
+    """Return the range in which 95 % of days lie, in the unit of the mean; empty where there is none to tell."""
+    days = result.texts(metric).of_day
     return "" if days == "–" else days
 
 
 def answer(result: RunResult) -> list[str]:
     """Return the sentences that answer the scenario's question: size, what binds, cost, quality."""
     text = {row.metric: value_text(row.mean, row.low, row.high, row.unit) for row in result.summary.itertuples()}
+    text |= {metric: result.texts(metric).value for metric in result.ranges}
     return [_size(result, text), _fullness(result, text), *_cost(result, text), *_quality(result, text)]
 
 
@@ -36,6 +36,13 @@ def node_price_text(result: RunResult) -> str:
     if spec.node_price_usd_per_hour is not None:
         return f"an assumed {spec.node_price_usd_per_hour:g} USD per node-hour"
     return f"a listed {load_catalogue().instances[spec.instance].price_usd_per_hour:g} USD per node-hour"
+
+
+def binding_text(result: RunResult) -> str:
+    """Return which resource of a transcode node binds; over a range of what is not known there may be several."""
+    binds = dict.fromkeys((result.binding, *(result.held.binds if result.held else ())))
+    names = " or ".join(RESOURCE_NAMES[resource] for resource in binds)
+    return f"{names[0].upper()}{names[1:]} {'bind' if names.endswith('s') else 'binds'}"
 
 
 def _size(result: RunResult, text: dict[str, str]) -> str:
@@ -64,11 +71,10 @@ def _node(result: RunResult) -> str:
 
 def _fullness(result: RunResult, text: dict[str, str]) -> str:
     binding = result.binding
-    others = [name for name in RESOURCES if name != binding]
+    others = [name for name in RESOURCE_NAMES if name != binding and f"full_node_{name}" in text]
     stand = ", ".join(f"{RESOURCE_NAMES[name]} at {text[f'full_node_{name}']}" for name in others)
-    subject = RESOURCE_NAMES[binding]
     return (
-        f"{subject[0].upper()}{subject[1:]} binds: on a full node it stands at {text[f'full_node_{binding}']} of "
+        f"{binding_text(result)}: on a full node it stands at {text[f'full_node_{binding}']} of "
         f"what planning may use, {stand}."
     )
 

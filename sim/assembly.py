@@ -18,7 +18,8 @@ from scenarios.catalogue import Catalogue
 from scenarios.profile import Profile
 from scenarios.scenario import Scenario
 from sim import books
-from sim.capacity import NodePlan, ingest_plan, transcode_plan
+from sim.capacity import ingest_plan, transcode_plan
+from sim.carried import carried_values, drawn
 from sim.components.audience import Audience
 from sim.components.autoscaler import desired_nodes, follow_queue
 from sim.components.broadcasts import BroadcastTable, draw_broadcasts
@@ -26,14 +27,20 @@ from sim.components.cdn import Cdn
 from sim.components.chat import Chat
 from sim.components.fleet import Fleet, NodeState, Placement
 from sim.components.ingest import Ingest
+from sim.node_plan import NodePlan
 from sim.records import BroadcastLog, Replication, Tally, TickLog, World
 from sim.sampling import law, stream
 
 
-def draw_world(scenario: Scenario, profile: Profile, *, seed: int, replication: int) -> World:
-    """Return the coefficients and the anchor of one replication: a row of the joint draws, and a uniform."""
+def draw_world(scenario: Scenario, profile: Profile, catalogue: Catalogue, *, seed: int, replication: int) -> World:
+    """Return the coefficients and the anchor of one replication: a row of the joint draws, and a uniform.
+
+    What no profile measured (a CPU family, the engines of an accelerator) has a stream of its own for each source of
+    ignorance, so that types that share it are drawn alike.
+    """
     rng = stream(seed, replication, "coefficients")
     values = profile.row(int(rng.integers(len(profile.draws.rows))))
+    values |= carried_values(scenario, catalogue, drawn(seed, replication))
     anchor = scenario.anchor_coremark_per_vcpu
     return World(values, float(rng.uniform(anchor.low, anchor.high)))
 
@@ -45,7 +52,7 @@ def simulate(scenario: Scenario, profile: Profile, catalogue: Catalogue, *, seed
         CalibrationError: the profile or the catalogue cannot support the scenario.
         BooksError: the run lost or invented something.
     """
-    world = draw_world(scenario, profile, seed=seed, replication=replication)
+    world = draw_world(scenario, profile, catalogue, seed=seed, replication=replication)
     anchor = world.anchor_coremark_per_vcpu
     plan = transcode_plan(scenario, profile, catalogue, world.values, anchor)
     ingest = ingest_plan(scenario, catalogue, world.values, anchor)

@@ -1,15 +1,14 @@
-"""What a node holds and what a broadcast takes, as vectors of resources; the first to saturate binds.
+"""What transcode and ingest nodes hold: the measured profile on the machine's CPU, joined with its accelerator.
 
 A profile belongs to a processor. The machine it was measured on is used as measured; another CPU type is reached
-by the ratio of published CoreMark per vCPU, anchored on an assumed figure of the measured machine. That anchor is
-one draw shared by all types, so it moves the size of a fleet and not the order of types.
+by the ratio of published CoreMark per vCPU, anchored on an assumed figure of the measured machine, and a factor of its
+family. That anchor is one draw shared by all types, so it moves the size of a fleet and not the order of types.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
@@ -18,13 +17,9 @@ from scenarios.catalogue import Catalogue, InstanceType
 from scenarios.errors import CalibrationError
 from scenarios.profile import Profile
 from scenarios.scenario import Scenario
-from sim.sampling import Floats
-from sim.stream_cost import frame_costs, load_growth, needed, stream_cpu_s, stream_rss_bytes
-
-RESOURCES = ("cpu", "memory", "nic_in", "nic_out")
-"""Order of every vector: core-seconds per second, bytes, bits per second each way."""
-RESOURCE_NAMES = {"cpu": "CPU", "memory": "memory", "nic_in": "inbound network", "nic_out": "outbound network"}
-"""How a reader calls them."""
+from sim.accelerated import device
+from sim.node_plan import RESOURCE_NAMES, RESOURCES, NodePlan
+from sim.stream_cost import frame_costs, host_cpu_s, load_growth, needed, stream_cpu_s, stream_rss_bytes
 
 
 class Rated(NamedTuple):
@@ -36,38 +31,8 @@ class Rated(NamedTuple):
     price_usd_per_hour: float
 
 
-@dataclass(frozen=True)
-class NodePlan:
-    """A node of one type under one set of coefficients.
-
-    Attributes:
-        capacity: what planning may use of each resource, shape (resources,).
-        demand: what one broadcast takes of each, shape (resources,).
-        price_usd_per_hour: on demand.
-    """
-
-    capacity: Floats
-    demand: Floats
-    price_usd_per_hour: float
-
-    @property
-    def broadcasts(self) -> int:
-        """Broadcasts that fit on one node."""
-        return math.floor(float((self.capacity / self.demand).min()) + 1e-9)
-
-    @property
-    def binding(self) -> str:
-        """The resource that saturates first."""
-        return RESOURCES[int(np.argmin(self.capacity / self.demand))]
-
-    def utilisation(self) -> dict[str, float]:
-        """Return, for a full node, the share of each planned capacity that is taken."""
-        share = self.broadcasts * self.demand / self.capacity
-        return {name: float(value) for name, value in zip(RESOURCES, share, strict=True)}
-
-
 def cpu_speed(instance: InstanceType, anchor_coremark_per_vcpu: float) -> float:
-    """Return the speed of one vCPU of a type ÷ one core of the measured machine.
+    """Return the speed of one vCPU of a type ÷ one core of the measured machine, by CoreMark alone.
 
     Raises:
         CalibrationError: the catalogue has no CoreMark for the type.
@@ -82,6 +47,34 @@ def cpu_speed(instance: InstanceType, anchor_coremark_per_vcpu: float) -> float:
     return instance.coremark_per_vcpu / anchor_coremark_per_vcpu
 
 
+def node_speed(instance: InstanceType, anchor_coremark_per_vcpu: float, values: Mapping[str, float]) -> float:
+    """Return the speed of one vCPU of a type ÷ one core of the measured machine, in one draw.
+
+    Args:
+        instance: the type.
+        anchor_coremark_per_vcpu: CoreMark of a core of the measured machine, in this draw.
+        values: coefficient key → value; holds `cpu_speed_agreement` of the type's CPU family.
+    """
+    speed = cpu_speed(instance, anchor_coremark_per_vcpu)
+    return speed if instance.is_this_machine else speed * values[f"cpu_speed_agreement {instance.cpu}"]
+
+
+def usable_core_fraction(profile: Profile, values: Mapping[str, float], cores: float) -> float:
+    """Return the share of all cores that is in use when a node of so many is full, at most 1.
+
+    As measured, times what the node model finds at this number of cores ÷ at that of the measured machine
+    (`Profile.nodes`): many cores wait for each other less than two do. Between two sizes the share follows the
+    logarithm of the cores; beyond the outer ones it stays. As measured where the profile has no sizes.
+    """
+    usable = needed(values, "usable_core_fraction")
+    if not profile.nodes:
+        return usable
+    sizes = [math.log(node.cores) for node in profile.nodes]
+    shares = [node.usable_core_fraction for node in profile.nodes]
+    here, there = (float(np.interp(math.log(count), sizes, shares)) for count in (cores, profile.machine.cores))
+    return min(usable * here / there, 1.0)
+
+
 def transcode_plan(
     scenario: Scenario, profile: Profile, catalogue: Catalogue, values: Mapping[str, float], anchor: float
 ) -> NodePlan:
@@ -90,38 +83,46 @@ def transcode_plan(
     Raises:
         CalibrationError: not even one broadcast fits on the node.
     """
-    spec = scenario.platform.transcode
-    instance = catalogue.instances[spec.instance]
-    source, ladder = scenario.workload.source, scenario.ladder
-    cores, memory_bytes = _host(instance, profile)
-    speed, usable = cpu_speed(instance, anchor), values["usable_core_fraction"]
-    cpu = cores * speed * usable
-    growth = load_growth(values, spec.planning_utilisation * usable)
-    nic_bps = spec.nic_bps or instance.nic_bps
-    price = spec.node_price_usd_per_hour
-    price = instance.price_usd_per_hour if price is None else price
-    if nic_bps is None or price is None:
-        raise CalibrationError(f"{spec.instance}: the catalogue lacks its network or price; set it in the scenario")
-    plan = NodePlan(
-        np.array([cpu, memory_bytes, nic_bps, nic_bps]) * spec.planning_utilisation
-        - np.array([needed(values, "base_cpu_s_per_s"), needed(values, "rss_bytes_of_process"), 0.0, 0.0]),
-        np.array(
-            [
-                stream_cpu_s(values, source, ladder) * growth,
-                stream_rss_bytes(values, source, ladder),
-                source.bitrate_bps,
-                ladder.egress_bps,
-            ]
-        ),
-        price,
-    )
+    plan = node_plan(scenario, profile, catalogue, values, anchor)
     if plan.broadcasts < 1:
+        at = float((plan.demand / plan.capacity).max())
         raise CalibrationError(
-            f"{spec.instance}: one broadcast of this ladder does not fit: {plan.binding} would be at "
-            f"{float((plan.demand / plan.capacity).max()):.0%} of what planning_utilisation allows; "
+            f"{scenario.platform.transcode.instance}: one broadcast of this ladder does not fit: "
+            f"{RESOURCE_NAMES[plan.binding]} would be at {at:.0%} of what planning_utilisation allows; "
             "choose a larger instance or a smaller ladder"
         )
     return plan
+
+
+def node_plan(
+    scenario: Scenario, profile: Profile, catalogue: Catalogue, values: Mapping[str, float], anchor: float
+) -> NodePlan:
+    """Return the plan of a transcode node, of whatever size; on it perhaps not even one broadcast fits.
+
+    Raises:
+        CalibrationError: the catalogue lacks a figure of the type.
+    """
+    spec, source, ladder = scenario.platform.transcode, scenario.workload.source, scenario.ladder
+    instance = catalogue.instances[spec.instance]
+    cores, memory_bytes = _host(instance, profile)
+    nic_bps, price = _network_and_price(scenario, instance)
+    usable = usable_core_fraction(profile, values, cores)
+    growth = load_growth(values, spec.planning_utilisation * usable)
+    engines = device(scenario, catalogue, values)
+    cpu_s = (stream_cpu_s if engines is None else host_cpu_s)(values, source, ladder)
+    cpu = cores * node_speed(instance, anchor, values) * usable
+    capacity = {
+        name: spec.planning_utilisation * most
+        for name, most in zip(RESOURCES, (cpu, memory_bytes, nic_bps, nic_bps), strict=True)
+    }
+    capacity["cpu"] -= needed(values, "base_cpu_s_per_s")
+    capacity["memory"] -= needed(values, "rss_bytes_of_process")
+    takes = (cpu_s * growth, stream_rss_bytes(values, source, ladder), source.bitrate_bps, ladder.egress_bps)
+    demand = dict(zip(RESOURCES, takes, strict=True))
+    if engines is not None:
+        capacity |= engines.node_capacity(spec.planning_utilisation)
+        demand |= engines.demand
+    return NodePlan(np.array([capacity[name] for name in demand]), np.array([*demand.values()]), price, tuple(demand))
 
 
 def ingest_plan(scenario: Scenario, catalogue: Catalogue, values: Mapping[str, float], anchor: float) -> NodePlan:
@@ -129,7 +130,7 @@ def ingest_plan(scenario: Scenario, catalogue: Catalogue, values: Mapping[str, f
     spec, source = scenario.platform.ingest, scenario.workload.source
     instance = catalogue.instances[spec.instance]
     node = rated(instance)
-    cpu = node.vcpus * cpu_speed(instance, anchor)
+    cpu = node.vcpus * node_speed(instance, anchor, values)
     capacity = np.array([cpu, node.memory_bytes, node.nic_bps, node.nic_bps])
     relay_buffer_bytes = 2 * source.bitrate_bps / 8  # one GOP of 2 s held for the relay
     receive_cpu_s = frame_costs(values, source, scenario.ladder).receive_s * source.fps
@@ -144,18 +145,33 @@ def rated(instance: InstanceType) -> Rated:
         CalibrationError: the catalogue lacks one of them.
     """
     figures = (instance.vcpus, instance.memory_bytes, instance.nic_bps, instance.price_usd_per_hour)
-    lacking = [name for name, figure in zip(Rated._fields, figures, strict=True) if figure is None]
+    return Rated(*_known(instance, dict(zip(Rated._fields, figures, strict=True))))
+
+
+def _known(instance: InstanceType, figures: Mapping[str, float | None]) -> list[float]:
+    lacking = [name for name, figure in figures.items() if figure is None]
     if lacking:
         raise CalibrationError(
             f"{instance.name}: the catalogue lacks its {', '.join(lacking)}; choose another type, or add the figure "
             "with its source under scenarios/instances"
         )
-    return Rated(*(float(figure) for figure in figures if figure is not None))
+    return [float(figure) for figure in figures.values() if figure is not None]
 
 
 def _host(instance: InstanceType, profile: Profile) -> tuple[float, float]:
     """Return cores and memory in bytes."""
     if instance.is_this_machine:
         return float(profile.machine.cores), profile.machine.memory_bytes
-    host = rated(instance)
-    return host.vcpus, host.memory_bytes
+    cores, memory_bytes = _known(instance, {"vcpus": instance.vcpus, "memory_bytes": instance.memory_bytes})
+    return cores, memory_bytes
+
+
+def _network_and_price(scenario: Scenario, instance: InstanceType) -> tuple[float, float]:
+    """Return network in bit/s and dollars per hour: the scenario's own figures before the catalogue's."""
+    spec = scenario.platform.transcode
+    nic_bps = instance.nic_bps if spec.nic_bps is None else spec.nic_bps
+    price = spec.node_price_usd_per_hour
+    price = instance.price_usd_per_hour if price is None else price
+    if nic_bps is None or price is None:
+        raise CalibrationError(f"{spec.instance}: the catalogue lacks its network or price; set it in the scenario")
+    return nic_bps, price

@@ -26,6 +26,13 @@ def interval_text(mean: float, low: float, high: float, unit: str) -> tuple[str,
     return value, f"{_number(low * factor, unit)} … {_number(high * factor, unit)}"
 
 
+def range_text(low: float, high: float, unit: str) -> str:
+    """Return a range with its unit; one value where both ends read alike."""
+    value, between = interval_text(high, low, high, unit)
+    ends = between.split(" … ")
+    return value if ends[0] == ends[-1] else f"{between} {_scale(high, unit)[1]}".rstrip()
+
+
 def _scale(value: float, unit: str) -> tuple[float, str]:
     if unit == "1":
         return 100.0, "%"

@@ -7,17 +7,19 @@ import hashlib
 import json
 import platform
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 from scenarios.base import SpecModel
+from scenarios.catalogue import load_catalogue
 from scenarios.coefficient import COEFFICIENTS, Coefficient
 from scenarios.errors import NotReady
 from scenarios.profile import PROFILES, Profile
 from sim.answer import answer, value_text
 from sim.bands import bin_minutes
+from sim.carried import carried_coefficients
 from sim.format import interval_text
 from sim.metrics import METRICS
 from sim.plots import PLOTS, svg
@@ -77,6 +79,7 @@ def page(result: RunResult) -> str:
 
 def _facts(result: RunResult) -> dict[str, Any]:
     scenario, profile = result.scenario, result.profile
+    coefficients = (*profile.coefficients, *carried_coefficients(scenario, load_catalogue()))
     return {
         "scenario": scenario,
         "profile": profile,
@@ -84,12 +87,13 @@ def _facts(result: RunResult) -> dict[str, Any]:
         "span": f"{scenario.horizon.horizon_s / 3600:g} hours",
         "bin_minutes": bin_minutes(result),
         "answer": answer(result),
+        "ranged": bool(result.ranges),
         "groups": _groups(result),
         "pictures": list(_pictures(result)),
         "grounds": result.rests_on(),
-        "weakest": weakest(profile),
-        "coefficients": [_coefficient_row(coefficient) for coefficient in profile.coefficients],
-        "sources": list(dict.fromkeys(_source(coefficient) for coefficient in profile.coefficients)),
+        "weakest": weakest(coefficients),
+        "coefficients": [_coefficient_row(coefficient) for coefficient in coefficients],
+        "sources": list(dict.fromkeys(_source(coefficient) for coefficient in coefficients)),
         "commands": list(_commands(result)),
         "profile_origin": _profile_origin(profile),
         "libraries": LIBRARIES,
@@ -101,17 +105,15 @@ def _facts(result: RunResult) -> dict[str, Any]:
     }
 
 
-def weakest(profile: Profile) -> str:
-    """Return, in a sentence, the weakest provenance among a profile's coefficients, and its widest interval."""
-    kinds = [coefficient.provenance.kind for coefficient in profile.coefficients]
+def weakest(coefficients: Sequence[Coefficient]) -> str:
+    """Return, in a sentence, the weakest provenance among coefficients, and the widest interval."""
+    kinds = [coefficient.provenance.kind for coefficient in coefficients]
     kind = max(kinds, key=FROM_STRONG_TO_WEAK.index)
-    weak = [c for c in profile.coefficients if c.provenance.kind == kind]
-    widest = max(
-        (c for c in profile.coefficients if c.middle > 0), key=lambda c: (c.high - c.low) / c.middle, default=weak[0]
-    )
+    weak = [c for c in coefficients if c.provenance.kind == kind]
+    widest = max((c for c in coefficients if c.middle > 0), key=lambda c: (c.high - c.low) / c.middle, default=weak[0])
     named = ", ".join(c.key for c in weak[:3]) + (" …" if len(weak) > 3 else "")
     return (
-        f"the inputs marked as assumed above, which no interval covers. Of the profile's {len(kinds)} coefficients "
+        f"the inputs marked as assumed above, which no interval covers. Of the {len(kinds)} coefficients "
         + (f"all are {kind}" if len(weak) == len(kinds) else f"{len(weak)} are only {kind} ({named})")
         + f"; the widest interval is that of {widest.key}: "
         + f"{value_text(widest.middle, widest.low, widest.high, widest.unit)}."
@@ -121,8 +123,7 @@ def weakest(profile: Profile) -> str:
 def _groups(result: RunResult) -> list[tuple[str, list[dict[str, Any]]]]:
     groups: dict[str, list[dict[str, Any]]] = {}
     for row in result.summary.itertuples():
-        value, between = interval_text(row.mean, row.low, row.high, row.unit)
-        _, days = interval_text(row.mean, row.day_low, row.day_high, row.unit)
+        value, between, days = result.texts(row.metric)
         binds = row.metric == f"full_node_{result.binding}"
         facts = {"what": METRICS[row.metric].meaning, "value": value, "interval": between, "days": days, "binds": binds}
         groups.setdefault(row.component, []).append(facts)

@@ -16,8 +16,9 @@ from scipy import stats
 
 from scenarios.catalogue import Catalogue
 from scenarios.scenario import Scenario
-from sim.capacity import RESOURCE_NAMES, rated
+from sim.capacity import rated
 from sim.cost import egress_usd, months, node_hours
+from sim.node_plan import RESOURCE_NAMES
 from sim.records import Replication
 from sim.stream_cost import origin_cpu_s, startup_s
 
@@ -206,11 +207,23 @@ METRICS: dict[str, Metric] = {
 
 
 def measure(case: Case) -> pd.DataFrame:
+<<<<<<< HEAD
     """Return every metric of one replication that its profile allows: component, metric, unit, value, one row each."""
     rows = [
         (case.run.replication, metric.component, name, metric.unit, metric.value(case))
         for name, metric in METRICS.items()
         if all(key in case.run.world.values for key in metric.needs)
+=======
+    """Return every metric of one replication: component, metric, unit, value, one row each.
+
+    A resource that the transcode nodes do not have, such as engines without an accelerator, has no row.
+    """
+    lacking = {f"full_node_{resource}" for resource in RESOURCE_NAMES.keys() - set(case.run.plan.resources)}
+    rows = [
+        (case.run.replication, metric.component, name, metric.unit, metric.value(case))
+        for name, metric in METRICS.items()
+        if name not in lacking
+>>>>>>> main
     ]
     return pd.DataFrame(rows, columns=["replication", "component", "metric", "unit", "value"])
 

@@ -16,9 +16,9 @@ import pandas as pd
 from scenarios.errors import NotReady
 from sim.answer import days_text, value_text
 from sim.bands import level, ratio
-from sim.capacity import RESOURCE_NAMES, RESOURCES
-from sim.format import SCALES, interval_text
+from sim.format import SCALES, range_text
 from sim.metrics import METRICS, summarise
+from sim.node_plan import RESOURCE_NAMES
 from sim.plot_axes import (
     BLUE,
     GREEN,
@@ -124,14 +124,15 @@ def full_node(result: RunResult) -> Figure:
     figure, (axes,) = stacked("What fills a transcode node first?", heights_in=(2.2,))
     rows = result.summary.set_index("metric")
     bars = []
-    for resource in sorted(RESOURCES, key=lambda resource: resource != result.binding):
+    there = [resource for resource in RESOURCE_NAMES if f"full_node_{resource}" in rows.index]
+    for resource in sorted(there, key=lambda resource: resource != result.binding):
         mean, low, high, unit = rows.loc[f"full_node_{resource}", ["mean", "low", "high", "unit"]]
         colour = VERMILION if resource == result.binding else GREY
         text = value_text(mean, low, high, unit)
         bars.append(Bar(RESOURCE_NAMES[resource], mean * 100, low * 100, high * 100, text, colour))
     draw_bars(axes, bars)
     axes.set_xlim(0, max(100.0, axes.get_xlim()[1]))
-    held, _ = interval_text(*rows.loc["broadcasts_per_node", ["mean", "low", "high", "unit"]])
+    held = result.texts("broadcasts_per_node").value
     allowed = result.scenario.platform.transcode.planning_utilisation
     axes.set_xlabel(f"% in use of what planning allows ({allowed * 100:g} % of the capacity), with {held} on it")
     return figure
@@ -164,13 +165,17 @@ def svg(figure: Figure, *, salt: str) -> str:
 
 def _peak(result: RunResult, metric: str) -> Level:
     row = result.summary.set_index("metric").loc[metric]
-    mean, _ = interval_text(row["mean"], row["low"], row["high"], row["unit"])
     days = days_text(result, metric)
-    return Level(row["mean"], f"highest moment: {mean}" + (f", {days} on 95 % of days" if days else ""))
+    return Level(
+        row["mean"], f"highest moment: {result.texts(metric).value}" + (f", {days} on 95 % of days" if days else "")
+    )
 
 
 def _usd(result: RunResult, metric: str, colour: str) -> Bar:
     row = result.summary.set_index("metric").loc[metric]
+    if metric in result.ranges:
+        low, high = result.ranges[metric]
+        return Bar(METRICS[metric].meaning, row["mean"], low, high, result.texts(metric).value, colour)
     return _usd_bar(METRICS[metric].meaning, row, colour)
 
 
@@ -178,8 +183,15 @@ def _all_nodes(result: RunResult) -> Bar:
     """Return the bar of the nodes' sum, with an interval of its own: the parts vary together."""
     parts = result.values[result.values["metric"].isin(NODE_COSTS)]
     sums = parts.groupby("replication", as_index=False)["value"].sum(min_count=len(NODE_COSTS))
-    total = summarise(sums.assign(component="cost", metric="all nodes", unit="USD/month"))
-    return _usd_bar("all nodes", total.loc[0], BLUE)
+    total = summarise(sums.assign(component="cost", metric="all nodes", unit="USD/month")).loc[0]
+    if "transcode_usd_per_month" not in result.ranges:
+        return _usd_bar("all nodes", total, BLUE)
+    means = result.summary.set_index("metric")["mean"]
+    low, high = (
+        end + float(means["ingest_usd_per_month"] + means["chat_usd_per_month"])
+        for end in result.ranges["transcode_usd_per_month"]
+    )
+    return Bar("all nodes", float(total["mean"]), low, high, range_text(low, high, "USD"), BLUE)
 
 
 def _usd_bar(label: str, row: pd.Series[Any], colour: str) -> Bar:

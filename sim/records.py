@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import pandas as pd
 
-from sim.capacity import NodePlan
+from sim.node_plan import NodePlan
 
 NOT_YET = float("nan")
 

@@ -9,9 +9,12 @@ from concurrent.futures import Executor, ProcessPoolExecutor
 import pandas as pd
 
 from scenarios.catalogue import load_catalogue
+from scenarios.errors import CalibrationError
 from scenarios.profile import Profile
 from scenarios.scenario import Scenario
+from sim.accelerated import encoding_accelerator
 from sim.assembly import simulate
+from sim.carried import plan_range
 from sim.coverage import require_coverage
 from sim.metrics import Case, measure
 from sim.results import RunResult
@@ -47,9 +50,12 @@ def run(
         extrapolate: go on beyond the range that the profile was measured for; the result says so.
 
     Raises:
-        CalibrationError: the profile was not measured for such a source or ladder, or the catalogue lacks a figure.
+        CalibrationError: the profile was not measured for such a source or ladder, the accelerator of the nodes cannot
+            encode it, not even one broadcast may fit on a node, or the catalogue lacks a figure.
     """
-    require_coverage(profile, scenario.workload.source, scenario.ladder, extrapolate=extrapolate)
+    if encoding_accelerator(scenario, load_catalogue()) is None:
+        require_coverage(profile, scenario.workload.source, scenario.ladder, extrapolate=extrapolate)
+    _require_room(scenario, profile)
     count = replications or scenario.replications
     cells = [(scenario, profile, seed, number) for number in range(count)]
     outcomes = []
@@ -59,6 +65,21 @@ def run(
             progress(done, count)
     frames = {name: pd.concat([one[name] for one in outcomes], ignore_index=True) for name in outcomes[0]}
     return RunResult(scenario=scenario, profile=profile, seed=seed, **frames)
+
+
+def _require_room(scenario: Scenario, profile: Profile) -> None:
+    """Check that a node holds a broadcast in every world that may be drawn, so that no seed decides about an error.
+
+    Raises:
+        CalibrationError: it does not.
+    """
+    held = plan_range(scenario, profile, load_catalogue())
+    if held is not None and held.low < 1:
+        raise CalibrationError(
+            f"{scenario.platform.transcode.instance}: it holds {held.low} to {held.high} broadcasts of this ladder "
+            f"({held.middle} in the middle of what is not known), and a fleet of nodes that hold none has no size; "
+            "choose a larger instance, a smaller ladder or a faster preset"
+        )
 
 
 Cell = tuple[Scenario, Profile, int, int]

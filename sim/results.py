@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from importlib import metadata
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pandas as pd
 import pyarrow as pa
@@ -23,15 +23,26 @@ from scenarios.catalogue import load_catalogue
 from scenarios.errors import NotReady, Problem, ScenarioError
 from scenarios.profile import Profile
 from scenarios.scenario import Scenario
+from sim.accelerated import encoding_accelerator
+from sim.carried import PlanRange, carried_grounds, plan_range, range_ground
 from sim.coverage import extrapolation
-from sim.format import interval_text
+from sim.format import interval_text, range_text
 from sim.held_out_text import held_out_text
 from sim.metrics import METRICS, summarise
+from sim.ranges import ranges
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 FRAMES = ("ticks", "broadcasts", "nodes")
+
+
+class Texts(NamedTuple):
+    """A metric in words; a dash where there is nothing to tell."""
+
+    value: str
+    of_mean: str
+    of_day: str
 
 
 @dataclass(frozen=True)
@@ -69,18 +80,37 @@ class RunResult:
         rows = self.summary[self.summary["metric"].str.startswith("full_node_")]
         return str(rows.loc[rows["mean"].idxmax(), "metric"]).removeprefix("full_node_")
 
+    @cached_property
+    def held(self) -> PlanRange | None:
+        """The range of broadcasts a transcode node holds, where that was carried over; None where it was measured."""
+        return plan_range(self.scenario, self.profile, load_catalogue())
+
+    @cached_property
+    def ranges(self) -> dict[str, tuple[float, float]]:
+        """Low and high end of each metric that is told as a range and not as one number; empty where none is."""
+        return ranges(self.values, self.held) if self.held else {}
+
+    def texts(self, metric: str) -> Texts:
+        """Return a metric as a reader wants it: value or range, 95 % interval of the mean, 95 % of days."""
+        row = self.summary.set_index("metric").loc[metric]
+        if metric in self.ranges:
+            return Texts(range_text(*self.ranges[metric], row["unit"]), "–", "–")
+        value, of_mean = interval_text(row["mean"], row["low"], row["high"], row["unit"])
+        _, of_day = interval_text(row["mean"], row["day_low"], row["day_high"], row["unit"])
+        return Texts(value, of_mean, of_day)
+
     def rests_on(self) -> list[str]:
         """Return, in sentences, what the numbers rest on: the profile, what was carried over, what is assumed."""
         return list(_rests_on(self.scenario, self.profile))
 
     def table(self) -> pd.DataFrame:
-        """Return the answer as a reader wants it: what, mean, its 95 % interval, 95 % of days; all as text."""
-        rows = []
-        for row in self.summary.itertuples():
-            value, of_mean = interval_text(row.mean, row.low, row.high, row.unit)
-            _, of_day = interval_text(row.mean, row.day_low, row.day_high, row.unit)
-            rows.append((METRICS[row.metric].meaning, value, of_mean, of_day))
-        return pd.DataFrame(rows, columns=["what", "mean", "95 % interval", "95 % of days"])
+        """Return the answer as a reader wants it: what, mean, its 95 % interval, 95 % of days; all as text.
+
+        What rests on figures that nobody measured on the machine has a range in the place of its mean.
+        """
+        rows = [(METRICS[metric].meaning, *self.texts(metric)) for metric in self.summary["metric"]]
+        value = "mean, or range" if self.ranges else "mean"
+        return pd.DataFrame(rows, columns=["what", value, "95 % interval", "95 % of days"])
 
     def document(self) -> dict[str, Any]:
         """Return the answer as plain data: no time, path or host, so equal runs give equal text."""
@@ -93,6 +123,7 @@ class RunResult:
             "replications": self.replications,
             "binding_resource": self.binding,
             "rests_on": self.rests_on(),
+            "ranges": {metric: list(ends) for metric, ends in self.ranges.items()},
             "metrics": rows.to_dict("records"),
         }
 
@@ -215,7 +246,8 @@ def to_json(document: dict[str, Any]) -> str:
 
 
 def _rests_on(scenario: Scenario, profile: Profile) -> Iterator[str]:
-    yield from extrapolation(profile, scenario.workload.source, scenario.ladder)
+    if encoding_accelerator(scenario, load_catalogue()) is None:
+        yield from extrapolation(profile, scenario.workload.source, scenario.ladder)
     measured, machine = profile.measured, profile.machine
     chief = measured.chief
     holding = "of which none failed" if chief.capacity_streams is None else f"of which {chief.capacity_streams} hold"
@@ -228,13 +260,10 @@ def _rests_on(scenario: Scenario, profile: Profile) -> Iterator[str]:
     yield held_out_text(profile, scenario.workload.source, scenario.ladder)
     spec = scenario.platform.transcode
     instance = load_catalogue().instances[spec.instance]
-    if not instance.is_this_machine:
-        anchor = scenario.anchor_coremark_per_vcpu
-        yield (
-            f"carried over to {spec.instance} by CoreMark per vCPU ({instance.coremark_per_vcpu:,.0f}), assuming "
-            f"{anchor.low:,.0f} to {anchor.high:,.0f} for the measured machine; memory and the usable "
-            "share of cores as measured"
-        )
+    yield from carried_grounds(scenario, profile, load_catalogue())
+    held = plan_range(scenario, profile, load_catalogue())
+    if held is not None:
+        yield range_ground(held)
     price = spec.node_price_usd_per_hour
     if price is not None:
         yield f"assumed: {price:g} USD per hour for a {spec.instance} node"

@@ -104,6 +104,19 @@ def stream_cpu_s(values: Mapping[str, float], source: Source, ladder: Ladder, co
     return total
 
 
+def host_cpu_s(values: Mapping[str, float], source: Source, ladder: Ladder) -> float:
+    """Return CPU-seconds per stream-second that are left when an accelerator decodes, scales and encodes.
+
+    Receiving, muxing, and for each rung what goes with its muxing, as measured. The CPU of the accelerator's driver
+    is not in it; nobody has measured that.
+    """
+    costs = frame_costs(values, source, ladder)
+    total = source.fps * (costs.receive_s + costs.audio_s)
+    for rung in ladder.rungs:
+        total += min(rung.fps, source.fps) * (costs.mux_s[rung.name] + costs.other_s)
+    return total
+
+
 def load_growth(values: Mapping[str, float], utilisation: float) -> float:
     """Return the factor on every CPU time of a stream: 1 + `cpu_growth_with_load` · utilisation.
 

@@ -41,6 +41,9 @@ SEGMENT_FRAMES = 20
 WARM_UP = 2
 STAGGER_S = 0.3
 DATE = datetime.date(2026, 1, 31)
+KEY_BYTES = 40_000.0
+OTHER_BYTES = (SOURCE.bitrate_bps / 8 / FPS - KEY_BYTES / SEGMENT_FRAMES) * SEGMENT_FRAMES / (SEGMENT_FRAMES - 1)
+"""So that a segment has the bitrate of the source."""
 COST = 7.4
 """Factor on all CPU times, so that few streams of few frames fill the machine."""
 
@@ -138,12 +141,12 @@ def _facts(series: Sequence[Series], *, identity: str, held_out: bool) -> dict[s
 ARRIVALS = {
     "runs": {"run", "ladder", "clip", "preset", "concurrent_streams", "repeat", "start", "verdict", "void_reason"},
     "streams": {"run", "stream"},
-    "frames": {"run", "stream", "frame", "pts_s", "is_keyframe", "arrival_s"},
+    "frames": {"run", "stream", "frame", "pts_s", "is_keyframe", "bytes", "arrival_s"},
     "rungs": {"run", "stream", "rung", "frame"},
     "segments": {"run", "stream", "rung", "segment"},
 }
-"""What stays where it is when outcomes are scrambled: keys, arrivals and configuration, and the verdicts by which the
-rows of a table are chosen."""
+"""What stays where it is when outcomes are scrambled: keys, arrivals and their sizes, configuration, and verdicts, by
+which the rows of a table are chosen."""
 
 
 def scrambled(folder: Path, out: Path, *, seed: int) -> Path:
@@ -163,7 +166,10 @@ def scrambled(folder: Path, out: Path, *, seed: int) -> Path:
 def arrivals_of_load(entry: Series, streams: int, *, segments: int) -> Arrivals:
     """Return a load of regular frames."""
     frames = np.arange((segments + WARM_UP) * SEGMENT_FRAMES + 1)  # the last one closes the last segment
-    first = StreamArrivals(0, frames / FPS + 0.01, frames / FPS, frames % SEGMENT_FRAMES == 0, frames)
+    is_key = frames % SEGMENT_FRAMES == 0
+    first = StreamArrivals(
+        0, frames / FPS + 0.01, frames / FPS, is_key, frames, np.where(is_key, KEY_BYTES, OTHER_BYTES)
+    )
     cores = some_profile().machine.cores
     pattern = Arrivals((first,), SOURCE, LADDERS[entry.ladder], entry.clip, cores, WARM_UP)
     return replicated(pattern, streams, stagger_s=STAGGER_S if entry.start == "staggered" else 0.0)
@@ -225,7 +231,7 @@ def _add_stream(rows, number, stream, service, *, startup_s):
                 "frame": frame,
                 "pts_s": stream.pts_s[index],
                 "is_keyframe": bool(stream.is_keyframe[index]),
-                "bytes": 10_000,
+                "bytes": int(stream.bytes[index]),
                 "scheduled_s": arrival_s - 0.004,
                 "sent_s": arrival_s - 0.003,
                 "arrival_s": arrival_s,

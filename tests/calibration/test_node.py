@@ -18,6 +18,7 @@ from sim.calibration.service import RungService, StreamService
 
 ONE_RUNG = Ladder(rungs=(Rung(name="720p30", width=1280, height=720, fps=30.0, bitrate_bps=2.5e6),))
 FRAME_S = 1 / 30
+FRAME_BYTES = SOURCE.bitrate_bps / 8 / 30
 PERFECT = Scheduling(waker_core_share=0.0, idle_pull_delay_s=0.0, wake_up_s=0.0)
 """A system that has every core busy while anything waits: what closed forms assume."""
 
@@ -30,7 +31,7 @@ def run(arrivals: Arrivals, services: tuple[StreamService, ...], *, scheduling: 
 def load(arrival_s: np.ndarray, *, cores: int = 1, ladder: Ladder = ONE_RUNG) -> Arrivals:
     """Return one stream whose frames come at these moments, 60 to a segment."""
     frames = np.arange(arrival_s.size)
-    stream = StreamArrivals(0, arrival_s, frames / 30, frames % 60 == 0, frames)
+    stream = StreamArrivals(0, arrival_s, frames / 30, frames % 60 == 0, frames, np.full(frames.size, FRAME_BYTES))
     return Arrivals((stream,), SOURCE, ladder, "camera", cores, 2)
 
 
@@ -146,7 +147,9 @@ def test_a_copied_rung_is_muxed_without_waiting_for_a_decoder():
 
 def test_a_slower_rung_keeps_every_second_frame_and_every_opening_one():
     frames = np.arange(180)
-    stream = StreamArrivals(0, frames / 60, np.round(frames / 60, 3), frames % 120 == 0, frames)
+    stream = StreamArrivals(
+        0, frames / 60, np.round(frames / 60, 3), frames % 120 == 0, frames, np.full(180, FRAME_BYTES)
+    )
     segments = stream.segments(2.0)
     kept = stream.kept(30.0, segments)
     assert kept.sum() == 90

@@ -245,7 +245,9 @@ def test_segments_of_an_unsteady_publisher_are_neither_short_nor_longer_than_the
     times = [sum(steps[:n]) for n in range(len(steps) + 1)]
     chosen = [pts for pts in times if schedule.starts_segment(pts)]
     pts_s, frames = np.array(times) / 90_000, np.arange(len(times))
-    replayed = StreamArrivals(0, pts_s, pts_s, np.ones(len(times), dtype=bool), frames).gop_segments(2.0)
+    replayed = StreamArrivals(
+        0, pts_s, pts_s, np.ones(len(times), dtype=bool), frames, np.ones(len(times))
+    ).gop_segments(2.0)
     assert [times[n] for n in np.flatnonzero(np.diff(replayed, prepend=-1))] == chosen
     for start, end in pairwise(chosen):
         assert end - start >= 2 * segment / 3

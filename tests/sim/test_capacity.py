@@ -5,13 +5,15 @@ from profiles import profile
 
 from scenarios.catalogue import load_catalogue
 from scenarios.errors import CalibrationError
-from sim.capacity import RESOURCES, cpu_speed, ingest_plan, rated, transcode_plan
+from sim.capacity import cpu_speed, ingest_plan, rated, transcode_plan
+from sim.node_plan import RESOURCES
 
 VALUES = profile().middle()
+AGREEMENT = {f"cpu_speed_agreement {family}": 1.0 for family in load_catalogue().cpu_agreement}
 
 
 def plan(anchor=20_000.0, values=VALUES, **changes):
-    return transcode_plan(scenario(**changes), profile(), load_catalogue(), values, anchor)
+    return transcode_plan(scenario(**changes), profile(), load_catalogue(), values | AGREEMENT, anchor)
 
 
 def test_the_first_resource_to_saturate_binds():
@@ -39,15 +41,18 @@ def test_another_cpu_type_is_reached_by_coremark_and_one_anchor():
 
 
 def test_a_node_too_small_for_one_broadcast_is_refused():
-    with pytest.raises(CalibrationError, match="one broadcast of this ladder does not fit: nic_out would be at"):
+    with pytest.raises(
+        CalibrationError, match="one broadcast of this ladder does not fit: outbound network would be at"
+    ):
         plan(**{"platform.transcode.nic_bps": 3e6})
 
 
 def test_ingest_is_bound_by_its_network_or_by_its_cpu():
-    one = ingest_plan(scenario(), load_catalogue(), VALUES | {"ingest_cpu_s_per_frame": 1e-5}, 20_000.0)
+    values = VALUES | AGREEMENT
+    one = ingest_plan(scenario(), load_catalogue(), values | {"ingest_cpu_s_per_frame": 1e-5}, 20_000.0)
     assert one.binding == "nic_in"
     assert one.broadcasts == int(15e9 * 0.7 / 3.5e6)
-    assert ingest_plan(scenario(), load_catalogue(), VALUES, 20_000.0).binding == "cpu"
+    assert ingest_plan(scenario(), load_catalogue(), values, 20_000.0).binding == "cpu"
     assert one.capacity.shape == one.demand.shape == np.shape(RESOURCES)
 
 

@@ -1,0 +1,40 @@
+"""What is told as a range and never as one number: whatever rests on figures that nobody measured on the machine."""
+
+from __future__ import annotations
+
+import math
+
+import pandas as pd
+
+from sim.carried import PlanRange
+
+OF_FLEET = ("nodes_peak", "transcode_usd_per_month", "usd_per_stream_hour")
+"""Metrics in proportion to the number of nodes."""
+OF_NODE = "broadcasts_per_node"
+
+
+def ranges(values: pd.DataFrame, held: PlanRange) -> dict[str, tuple[float, float]]:
+    """Return the range of each metric that moves with the broadcasts a node holds.
+
+    A fleet is in proportion to 1 ÷ broadcasts per node: each replication's fleet is carried from the node that was
+    drawn for it to those at the ends of the range. An end at which a node holds nothing counts as one broadcast.
+
+    Args:
+        values: metrics by replication, as `RunResult.values`.
+        held: broadcasts that a node holds.
+    """
+    by_metric = values.pivot_table(index="replication", columns="metric", values="value")
+    drawn = by_metric[OF_NODE]
+    low, high = min(held.low, float(drawn.min())), max(held.high, float(drawn.max()))
+    found = {OF_NODE: (low, high)}
+    for metric in OF_FLEET:
+        if metric in by_metric:
+            need = (by_metric[metric] * drawn).dropna()
+            found[metric] = _ends(metric, float(need.min()) / high, float(need.max()) / max(low, 1.0))
+    return found
+
+
+def _ends(metric: str, low: float, high: float) -> tuple[float, float]:
+    if metric == "nodes_peak":
+        return float(math.ceil(low - 1e-9)), float(math.ceil(high - 1e-9))
+    return low, high
