@@ -207,23 +207,16 @@ METRICS: dict[str, Metric] = {
 
 
 def measure(case: Case) -> pd.DataFrame:
-<<<<<<< HEAD
-    """Return every metric of one replication that its profile allows: component, metric, unit, value, one row each."""
-    rows = [
-        (case.run.replication, metric.component, name, metric.unit, metric.value(case))
-        for name, metric in METRICS.items()
-        if all(key in case.run.world.values for key in metric.needs)
-=======
     """Return every metric of one replication: component, metric, unit, value, one row each.
 
-    A resource that the transcode nodes do not have, such as engines without an accelerator, has no row.
+    A resource that the transcode nodes do not have, such as engines without an accelerator, has no row; nor has a
+    metric whose coefficients the profile lacks.
     """
     lacking = {f"full_node_{resource}" for resource in RESOURCE_NAMES.keys() - set(case.run.plan.resources)}
     rows = [
         (case.run.replication, metric.component, name, metric.unit, metric.value(case))
         for name, metric in METRICS.items()
-        if name not in lacking
->>>>>>> main
+        if name not in lacking and all(key in case.run.world.values for key in metric.needs)
     ]
     return pd.DataFrame(rows, columns=["replication", "component", "metric", "unit", "value"])
 
