@@ -69,6 +69,9 @@ COEFFICIENTS = {
     "rss_bytes_per_stream": _law("B", "resident memory of one more stream, whatever its size"),
     "rss_bytes_per_pixel": _law("B/px", "resident memory for each pixel of a stream's source and encoded rungs"),
     "startup_overhead_s": _law("s", "start-up beyond the first segment's length"),
+    "authorisation_s": _law("s", "from a publisher's connection to its acceptance, an endpoint asked for it"),
+    "origin_cpu_s_per_request": CoefficientKind("core-s", "transport", "serving one request", FIT, COST),
+    "origin_cpu_s_per_byte": CoefficientKind("core-s/B", "transport", "serving, for each byte sent", FIT, COST),
     "segment_publish_s": _law("s", "mean segment publish latency of a single stream of the chief ladder", REPLAY),
     "decode_cpu_cv": _law("1", "coefficient of variation of a frame's decoding, keyframes apart", REPLAY),
     "encode_cpu_cv": _law("1", "coefficient of variation of a frame's scaling and encoding, keyframes apart", REPLAY),
@@ -111,7 +114,12 @@ COEFFICIENTS = {
         ENGINES,
     ),
 }
-UNLESS_MEASURED = {"audio_cpu_s_per_stream_s"}
+UNLESS_MEASURED = {
+    "audio_cpu_s_per_stream_s",
+    "authorisation_s",
+    "origin_cpu_s_per_request",
+    "origin_cpu_s_per_byte",
+}
 """Coefficients that a profile may lack, as not every measurement has what they come from. What needs one refuses."""
 
 

@@ -123,6 +123,7 @@ def fit(
     out: Annotated[Path, typer.Option(metavar="FILE", help="the profile to write")],
     name: Annotated[str | None, typer.Option(help="name of the profile, instead of the file's")] = None,
     preset: Annotated[str | None, typer.Option(help="whose encoding to fit, instead of the first run's")] = None,
+    plots: Annotated[Path | None, typer.Option(metavar="DIR", help="draw what the laws miss, one SVG a stage")] = None,
     quiet: Quiet = False,
 ) -> None:
     """Fit a calibration profile to measurement bundles."""
@@ -137,6 +138,10 @@ def fit(
     rows = ((c.key, f"{c.middle:.4g}", f"{c.low:.4g} … {c.high:.4g}", c.unit) for c in fitted.coefficients)
     _print_table(rows, ("coefficient", "", "95 % interval", ""))
     print(f"\n{out}")
+    if plots:
+        from sim.calibration.residual_plots import plot_residuals
+
+        print(*plot_residuals(bundles, fitted, plots), sep="\n")
 
 
 @calibration.command()

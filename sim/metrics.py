@@ -20,7 +20,7 @@ from sim.capacity import rated
 from sim.cost import egress_usd, months, node_hours
 from sim.node_plan import RESOURCE_NAMES
 from sim.records import Replication
-from sim.stream_cost import startup_s
+from sim.stream_cost import origin_cpu_s, startup_s
 
 
 class Case(NamedTuple):
@@ -38,6 +38,8 @@ class Metric(NamedTuple):
     unit: str
     meaning: str
     value: Callable[[Case], float]
+    needs: tuple[str, ...] = ()
+    """Coefficients without which there is no such line."""
 
 
 def _ratio(above: float, below: float) -> float:
@@ -93,6 +95,18 @@ def ingest_usd_per_month(case: Case) -> float:
     """Return what the ingest nodes cost in a month."""
     hours = case.scenario.prices.hours_per_month
     return case.scenario.platform.ingest.nodes * case.run.ingest.price_usd_per_hour * hours
+
+
+def origin_cores_peak(case: Case) -> float:
+    """Return the cores that an origin like the measured one has in use at the busiest tick, over TLS."""
+    ticks = case.run.ticks
+    cpu_s = origin_cpu_s(
+        case.run.world.values,
+        requests=(ticks["segment_origin_fetches"] + ticks["playlist_origin_fetches"]).to_numpy(float),
+        sent_bytes=ticks["origin_egress_bytes"].to_numpy(float),
+        transport="tls",
+    )
+    return float(cpu_s.max()) / case.scenario.horizon.tick_s
 
 
 def chat_nodes(case: Case) -> float:
@@ -170,6 +184,13 @@ METRICS: dict[str, Metric] = {
     "origin_egress_peak_bps": Metric(
         "origin", "bit/s", "from the origin, busiest tick", lambda case: _bps(case, "origin_egress_bytes")
     ),
+    "origin_cores_peak": Metric(
+        "origin",
+        "cores",
+        "cores of the measured kind in use at the origin, busiest tick",
+        origin_cores_peak,
+        ("origin_cpu_s_per_request tls", "origin_cpu_s_per_byte tls"),
+    ),
     "chat_deliveries_peak_per_s": Metric(
         "chat",
         "1/s",
@@ -188,13 +209,14 @@ METRICS: dict[str, Metric] = {
 def measure(case: Case) -> pd.DataFrame:
     """Return every metric of one replication: component, metric, unit, value, one row each.
 
-    A resource that the transcode nodes do not have, such as engines without an accelerator, has no row.
+    A resource that the transcode nodes do not have, such as engines without an accelerator, has no row; nor has a
+    metric whose coefficients the profile lacks.
     """
     lacking = {f"full_node_{resource}" for resource in RESOURCE_NAMES.keys() - set(case.run.plan.resources)}
     rows = [
         (case.run.replication, metric.component, name, metric.unit, metric.value(case))
         for name, metric in METRICS.items()
-        if name not in lacking
+        if name not in lacking and all(key in case.run.world.values for key in metric.needs)
     ]
     return pd.DataFrame(rows, columns=["replication", "component", "metric", "unit", "value"])
 

@@ -143,8 +143,27 @@ def stream_rss_bytes(values: Mapping[str, float], source: Source, ladder: Ladder
 
 
 def startup_s(values: Mapping[str, float], ladder: Ladder) -> float:
-    """Return the time from an accepted publish until every rung lists its first segment: its length and an overhead."""
-    return ladder.segment_s + needed(values, "startup_overhead_s")
+    """Return the time from a publish until every rung lists its first segment: its length and an overhead.
+
+    The time until the publish is accepted is in it where it was measured.
+    """
+    return ladder.segment_s + needed(values, "startup_overhead_s") + values.get("authorisation_s", 0.0)
+
+
+def origin_cpu_s(values: Mapping[str, float], *, requests: Floats, sent_bytes: Floats, transport: str) -> Floats:
+    """Return the CPU-seconds that an origin like the measured one takes to serve requests.
+
+    Args:
+        values: coefficient key → value.
+        requests: how many.
+        sent_bytes: of their objects.
+        transport: "plain" or "tls".
+
+    Raises:
+        CalibrationError: the origin was not measured over this transport.
+    """
+    per_request = needed(values, f"origin_cpu_s_per_request {transport}")
+    return per_request * requests + needed(values, f"origin_cpu_s_per_byte {transport}") * sent_bytes
 
 
 def needed(values: Mapping[str, float], key: str) -> float:

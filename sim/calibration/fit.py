@@ -16,10 +16,11 @@ from sim.calibration.blocks import block_sums
 from sim.calibration.bootstrap import CONTENDED_WIDENING, LawError, joint_draws, law_errors, middle
 from sim.calibration.cores import Scheduling
 from sim.calibration.evidence import BASE_STREAMS, Case, Evidence, gather
-from sim.calibration.node_sizes import NODE_CORES, node_sizes, pattern_of
+from sim.calibration.node_sizes import NODE_CORES
 from sim.calibration.profile_file import write_profile
 from sim.calibration.rates import run_facts
 from sim.calibration.scheduling import Fitted, fit_scheduling, observed_loads
+from sim.calibration.service_costs import service_cost_draws, service_costs
 from sim.calibration.workers import Progress
 from sim.sampling import stream
 
@@ -78,28 +79,9 @@ def fit(
         if scheduling is None
         else Fitted.known(scheduling)
     )
-    best |= vars(cores.best)
-    rows = rows.join(cores.draws(draws, rng))
-    coefficients = _coefficients(evidence, best, rows, remarks=_remarks(evidence, error, cores))
-    keys = [coefficient.key for coefficient in coefficients]
-    return Profile(
-        headroom_profile=2,
-        name=name,
-        machine=evidence.bundle.meta.machine,
-        encoder=evidence.bundle.meta.encoders[evidence.preset],
-        measured=_measured(evidence, facts),
-        nodes=node_sizes(
-            pattern_of(evidence),
-            {coefficient.key: coefficient.middle for coefficient in coefficients},
-            cores=node_cores,
-            workers=workers,
-        ),
-        coefficients=coefficients,
-        draws=Draws(
-            columns=tuple(keys),
-            rows=tuple(tuple(rounded(value) for value in row) for row in rows[keys].to_numpy()),
-        ),
-    )
+    best |= vars(cores.best) | service_costs(evidence.bundle)
+    rows = rows.join([cores.draws(draws, rng), service_cost_draws(evidence.bundle, draws=draws, rng=rng)])
+    return _profile(name, evidence, facts, _coefficients(evidence, best, rows, _remarks(evidence, error, cores)), rows)
 
 
 def rounded(value: float) -> float:
@@ -107,8 +89,24 @@ def rounded(value: float) -> float:
     return float(f"{value:.{SIGNIFICANT_DIGITS}g}")
 
 
+def _profile(
+    name: str, evidence: Evidence, facts: pd.DataFrame, coefficients: tuple[Coefficient, ...], rows: pd.DataFrame
+) -> Profile:
+    keys = [coefficient.key for coefficient in coefficients]
+    drawn = rows[keys].to_numpy()
+    return Profile(
+        headroom_profile=2,
+        name=name,
+        machine=evidence.bundle.meta.machine,
+        encoder=evidence.bundle.meta.encoders[evidence.preset],
+        measured=_measured(evidence, facts),
+        coefficients=coefficients,
+        draws=Draws(columns=tuple(keys), rows=tuple(tuple(rounded(value) for value in row) for row in drawn)),
+    )
+
+
 def _coefficients(
-    evidence: Evidence, best: Mapping[str, float], rows: pd.DataFrame, *, remarks: Mapping[str, str]
+    evidence: Evidence, best: Mapping[str, float], rows: pd.DataFrame, remarks: Mapping[str, str]
 ) -> tuple[Coefficient, ...]:
     order = {name: position for position, name in enumerate(COEFFICIENTS)}
     found = []

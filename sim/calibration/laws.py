@@ -34,7 +34,7 @@ class Observations:
     Attributes:
         rows: run (position in the sample), rung (position in the ladder, -1: the source), content, preset, and the
             sizes of its law.
-        seen: mean CPU of a frame at no load, shape (draws, rows).
+        seen: mean CPU of a frame, shape (draws, rows).
         weights: shape (draws, rows).
     """
 
@@ -50,10 +50,18 @@ class Observations:
 
 def observations(sample: Sample, cases: Sequence[Case], stage: str, growth: Floats) -> Observations:
     """Return the means of a stage in all runs that hold, with the growth with load taken out."""
-    rows = pd.DataFrame(list(_rows(sample, cases, stage)))
-    means = [sample.cpu_per_frame(stage, "" if rung < 0 else str(rung))[:, run] for run, rung in _keys(rows)]
-    utilisation = sample.facts["utilisation"].to_numpy(float)[rows["run"]]
-    seen: Floats = np.array(means).T / (1.0 + growth[:, np.newaxis] * utilisation)
+    measured = mean_cpu(sample, cases, stage)
+    utilisation = sample.facts["utilisation"].to_numpy(float)[measured.rows["run"]]
+    return Observations(measured.rows, measured.seen / (1.0 + growth[:, np.newaxis] * utilisation), measured.weights)
+
+
+def mean_cpu(sample: Sample, cases: Sequence[Case], stage: str) -> Observations:
+    """Return the means of a stage in all runs that hold, at the load of each."""
+    columns = ["run", "rung", "content", "preset", "pixels", "source_pixels", "rung_pixels", "bytes"]
+    rows = pd.DataFrame(list(_rows(sample, cases, stage)), columns=columns).astype({"run": "int64", "rung": "int64"})
+    keys = zip(rows["run"].tolist(), rows["rung"].tolist(), strict=True)
+    means = [sample.cpu_per_frame(stage, "" if rung < 0 else str(rung))[:, run] for run, rung in keys]
+    seen: Floats = np.array(means).reshape(len(rows), sample.draws).T
     return Observations(rows, seen, run_weights(sample)[:, rows["run"]])
 
 
@@ -231,11 +239,6 @@ def _rows(sample: Sample, cases: Sequence[Case], stage: str) -> Iterator[dict[st
                 "rung_pixels": rung.pixels * scaled,
                 "bytes": of_segment / frames if frames else 0.0,
             }
-
-
-def _keys(rows: pd.DataFrame) -> Iterator[tuple[int, int]]:
-    if len(rows):
-        yield from zip(rows["run"].tolist(), rows["rung"].tolist(), strict=True)
 
 
 def _rung_fps(case: Case, position: int) -> float:

@@ -168,10 +168,9 @@ def test_another_preset_of_a_bundle_differs_in_encoding_alone(bundle, profile):
 
 
 def test_draws_are_finite_and_every_interval_has_a_width(profile):
+    certain = {"decode_content_factor camera", "encode_content_factor camera", "mux_keyframe_factor", *vars(KNOWN)}
     for coefficient in profile.coefficients:
-        assert coefficient.low < coefficient.high or coefficient.of == "camera" or coefficient.high == 0, (
-            coefficient.key
-        )
+        assert coefficient.low < coefficient.high or coefficient.key in certain, coefficient.key
     rows = np.array(profile.draws.rows)
     assert rows.shape == (200, len(profile.coefficients))
     assert np.isfinite(rows).all()
@@ -270,6 +269,8 @@ def test_a_contended_bundle_has_wider_intervals(tmp_path):
     )
     for one, other in zip(calm.coefficients, disturbed.coefficients, strict=True):
         assert other.middle == one.middle
+        if one.name in vars(KNOWN):
+            continue
         wider = other.high - other.low > one.high - one.low
         assert wider or one.high in (0.0, 1.0) or other.high == 1.0, one.key
         assert "other load disturbed" in other.provenance.source
