@@ -11,12 +11,12 @@ import pandas as pd
 
 from scenarios.coefficient import COEFFICIENTS, Coefficient, Provenance
 from scenarios.errors import CalibrationError
-from scenarios.profile import Draws, Measured, MeasuredLadder, Profile, Range
+from scenarios.profile import Draws, Measured, MeasuredLadder, NodeSize, Profile, Range
 from sim.calibration.blocks import block_sums
 from sim.calibration.bootstrap import CONTENDED_WIDENING, LawError, joint_draws, law_errors, middle
 from sim.calibration.cores import Scheduling
 from sim.calibration.evidence import BASE_STREAMS, Case, Evidence, gather
-from sim.calibration.node_sizes import NODE_CORES
+from sim.calibration.node_sizes import NODE_CORES, node_sizes, pattern_of
 from sim.calibration.profile_file import write_profile
 from sim.calibration.rates import run_facts
 from sim.calibration.scheduling import Fitted, fit_scheduling, observed_loads
@@ -81,7 +81,10 @@ def fit(
     )
     best |= vars(cores.best) | service_costs(evidence.bundle)
     rows = rows.join([cores.draws(draws, rng), service_cost_draws(evidence.bundle, draws=draws, rng=rng)])
-    return _profile(name, evidence, facts, _coefficients(evidence, best, rows, _remarks(evidence, error, cores)), rows)
+    coefficients = _coefficients(evidence, best, rows, _remarks(evidence, error, cores))
+    middles = {coefficient.key: coefficient.middle for coefficient in coefficients}
+    nodes = node_sizes(pattern_of(evidence), middles, cores=node_cores, workers=workers)
+    return _profile(name, evidence, _measured(evidence, facts), coefficients, nodes, rows)
 
 
 def rounded(value: float) -> float:
@@ -90,7 +93,12 @@ def rounded(value: float) -> float:
 
 
 def _profile(
-    name: str, evidence: Evidence, facts: pd.DataFrame, coefficients: tuple[Coefficient, ...], rows: pd.DataFrame
+    name: str,
+    evidence: Evidence,
+    measured: Measured,
+    coefficients: tuple[Coefficient, ...],
+    nodes: tuple[NodeSize, ...],
+    rows: pd.DataFrame,
 ) -> Profile:
     keys = [coefficient.key for coefficient in coefficients]
     drawn = rows[keys].to_numpy()
@@ -99,7 +107,8 @@ def _profile(
         name=name,
         machine=evidence.bundle.meta.machine,
         encoder=evidence.bundle.meta.encoders[evidence.preset],
-        measured=_measured(evidence, facts),
+        measured=measured,
+        nodes=nodes,
         coefficients=coefficients,
         draws=Draws(columns=tuple(keys), rows=tuple(tuple(rounded(value) for value in row) for row in drawn)),
     )

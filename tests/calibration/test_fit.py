@@ -35,8 +35,8 @@ KNOWN = Scheduling(waker_core_share=0.3, idle_pull_delay_s=0.008, wake_up_s=0.00
 
 
 def fit(folders, **options):
-    """Return the profile of bundles whose scheduler is known."""
-    return fit_profile(folders, scheduling=KNOWN, **options)
+    """Return the profile of bundles whose scheduler is known, without other node sizes."""
+    return fit_profile(folders, scheduling=KNOWN, node_cores=(), **options)
 
 
 HELD_OUT = Case("held out", source(480, 1.7e6), CHIEF.ladder.model_copy(update={"rungs": CHIEF.ladder.rungs[1:]}))
