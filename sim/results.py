@@ -257,7 +257,8 @@ def _rests_on(scenario: Scenario, profile: Profile) -> Iterator[str]:
         f"{chief.concurrent_streams[-1]} streams of {chief.name} at once, {holding}"
         + ("; other load disturbed it, its intervals are wider" if measured.contended else "")
     )
-    yield held_out_text(profile, scenario.workload.source, scenario.ladder)
+    if encoding_accelerator(scenario, load_catalogue()) is None:
+        yield held_out_text(profile, scenario.workload.source, scenario.ladder)
     spec = scenario.platform.transcode
     instance = load_catalogue().instances[spec.instance]
     yield from carried_grounds(scenario, profile, load_catalogue())

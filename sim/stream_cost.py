@@ -107,14 +107,14 @@ def stream_cpu_s(values: Mapping[str, float], source: Source, ladder: Ladder, co
 def host_cpu_s(values: Mapping[str, float], source: Source, ladder: Ladder) -> float:
     """Return CPU-seconds per stream-second that are left when an accelerator decodes, scales and encodes.
 
-    Receiving, muxing, and for each rung what goes with its muxing, as measured. The CPU of the accelerator's driver
-    is not in it; nobody has measured that.
+    Receiving, muxing, and what every job takes beside its stages: decoding and encoding are handed over too. The CPU
+    of the accelerator's driver is not in it; nobody has measured that.
     """
     costs = frame_costs(values, source, ladder)
-    total = source.fps * (costs.receive_s + costs.audio_s)
-    for rung in ladder.rungs:
-        total += min(rung.fps, source.fps) * (costs.mux_s[rung.name] + costs.other_s)
-    return total
+    saved = source.fps * costs.decode_s
+    for rung in ladder.encoded:
+        saved += min(rung.fps, source.fps) * (costs.scale_s[rung.name] + costs.encode_s[rung.name])
+    return stream_cpu_s(values, source, ladder) - saved
 
 
 def load_growth(values: Mapping[str, float], utilisation: float) -> float:
