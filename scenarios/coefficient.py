@@ -137,8 +137,8 @@ class Coefficient(SpecModel):
 
     name: Text
     of: Text = ""
-    """What it is about: a content such as `screen`, a transport (`plain`, `tls`), a picture as `1280x720@30`, a codec and
-    preset as `h264 p4`, a CPU family; empty for the machine.
+    """What it is about: a content such as `screen`, a transport (`plain`, `tls`), a picture as `1280x720@30`, a codec
+    and preset as `h264 p4`, a CPU family; empty for the machine.
     """
     unit: Text
     middle: Annotated[float, Field(ge=0, le=1e15)]

@@ -115,7 +115,7 @@ def test_a_fleet_at_its_limit_is_not_called_enough():
 
 def test_the_weakest_provenance_is_named():
     profile = profiles.profile()
-    assert "35 coefficients all are assumed" in weakest(profile.coefficients)
+    assert "34 coefficients all are assumed" in weakest(profile.coefficients)
     measured = Provenance(kind="measured", source="bundle x", date=profiles.DATE)
     strong = [c.model_copy(update={"provenance": measured}) for c in profile.coefficients]
     mixed = profile.model_copy(update={"coefficients": (profile.coefficients[0], *strong[1:])})
