@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+from collections.abc import Mapping
 
 import numpy as np
 
@@ -58,9 +59,12 @@ MIDDLES = {
 }
 
 
-def profile(*, spread: float = 0.03, cost: float = 1.0) -> Profile:
-    """Return a profile whose coefficients vary by `spread` over the draws; `cost` multiplies all CPU times."""
-    middles = {key: value * (cost if "_cpu_s_per_" in key else 1.0) for key, value in MIDDLES.items()}
+def profile(*, spread: float = 0.03, cost: float = 1.0, more: Mapping[str, float] | None = None) -> Profile:
+    """Return a profile whose coefficients vary by `spread` over the draws; `cost` multiplies all CPU times.
+
+    `more` adds coefficients that not every measurement has.
+    """
+    middles = {key: value * (cost if "_cpu_s_per_" in key else 1.0) for key, value in MIDDLES.items()} | (more or {})
     factors = 1.0 + spread * np.random.default_rng(7).standard_normal((50, len(middles)))
     rows = np.clip(factors, 0.5, 1.5) * np.array(list(middles.values()))
     return Profile(

@@ -82,6 +82,7 @@ def stage_figure(stage: str, rows: pd.DataFrame) -> Figure:
     for axes in (by_size, by_load):
         axes.axhline(0.0, color="0.6", linewidth=1, zorder=0)
     by_size.set_xlim(left=0)
+    by_size.locator_params(axis="x", nbins=4)
     by_load.set_xlim(0, 100)
     figure.legend(loc="outside lower center", ncols=4, title="ladder; bars: 95 % interval of the fit", fontsize=8)
     return figure

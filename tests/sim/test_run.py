@@ -140,13 +140,24 @@ def test_ignorance_of_the_profile_widens_the_interval():
     assert unknown.loc[unknown["metric"] == share, "value"].std() > 0.01
 
 
+def test_an_origin_that_was_measured_has_its_cores_in_the_answer():
+    measured = profile(more={"origin_cpu_s_per_request tls": 1e-4, "origin_cpu_s_per_byte tls": 1e-9})
+    result = run(SMALL, measured, seed=4)
+    cores = result.summary.set_index("metric").loc["origin_cores_peak"]
+    egress_bps = result.summary.set_index("metric").loc["origin_egress_peak_bps", "mean"]
+    assert cores["mean"] > 0.9e-9 * egress_bps / 8
+    assert "cores of the measured kind in use at the origin, busiest tick" in set(result.table()["what"])
+
+
 def test_every_metric_has_a_value_an_interval_and_a_place_in_the_table():
     result = run(SMALL, profile(), seed=4)
     engines = [name for name in METRICS if name.endswith(("_engine", "_session", "gpu_memory"))]  # an accelerator's
-    assert list(result.summary["metric"]) == [name for name in METRICS if name not in engines]
+    unmeasured = [name for name, metric in METRICS.items() if metric.needs]  # the origin's, which this profile lacks
+    assert unmeasured == ["origin_cores_peak"]
+    assert list(result.summary["metric"]) == [name for name in METRICS if name not in engines + unmeasured]
     assert result.summary["mean"].notna().all()
     assert (result.summary["low"] <= result.summary["mean"]).all()
-    assert len(result.table()) == len(METRICS) - len(engines)
+    assert len(result.table()) == len(METRICS) - len(engines + unmeasured)
     assert result.binding == "cpu"
 
 
