@@ -72,7 +72,6 @@ COEFFICIENTS = {
     "authorisation_s": _law("s", "from a publisher's connection to its acceptance, an endpoint asked for it"),
     "origin_cpu_s_per_request": CoefficientKind("core-s", "transport", "serving one request", FIT, COST),
     "origin_cpu_s_per_byte": CoefficientKind("core-s/B", "transport", "serving, for each byte sent", FIT, COST),
-    "segment_publish_s": _law("s", "mean segment publish latency of a single stream of the chief ladder", REPLAY),
     "decode_cpu_cv": _law("1", "coefficient of variation of a frame's decoding, keyframes apart", REPLAY),
     "encode_cpu_cv": _law("1", "coefficient of variation of a frame's scaling and encoding, keyframes apart", REPLAY),
     "encode_keyframe_factor": _law("1", "scaling and encoding a keyframe ÷ a mean frame", REPLAY),

@@ -75,6 +75,21 @@ def usable_core_fraction(profile: Profile, values: Mapping[str, float], cores: f
     return min(usable * here / there, 1.0)
 
 
+def planned_publish_s(profile: Profile, cores: float, planning_utilisation: float) -> float:
+    """Return the mean segment publish latency of a node of the measured speed at its planned load.
+
+    By the node model with the profile's chief ladder (`Profile.nodes`), between its loads and sizes; NaN where the
+    profile has no sizes. Below half of the capacity latency hardly falls any more, above 0.8 of it no model holds.
+    """
+    if not profile.nodes:
+        return math.nan
+    loads = [
+        float(np.interp(planning_utilisation, (0.5, 0.8), (node.segment_publish_half_s, node.segment_publish_full_s)))
+        for node in profile.nodes
+    ]
+    return float(np.interp(math.log(cores), [math.log(node.cores) for node in profile.nodes], loads))
+
+
 def transcode_plan(
     scenario: Scenario, profile: Profile, catalogue: Catalogue, values: Mapping[str, float], anchor: float
 ) -> NodePlan:
@@ -122,7 +137,14 @@ def node_plan(
     if engines is not None:
         capacity |= engines.node_capacity(spec.planning_utilisation)
         demand |= engines.demand
-    return NodePlan(np.array([capacity[name] for name in demand]), np.array([*demand.values()]), price, tuple(demand))
+    publish_s = planned_publish_s(profile, cores, spec.planning_utilisation) / node_speed(instance, anchor, values)
+    return NodePlan(
+        np.array([capacity[name] for name in demand]),
+        np.array([*demand.values()]),
+        price,
+        tuple(demand),
+        publish_s if engines is None else math.nan,
+    )
 
 
 def ingest_plan(scenario: Scenario, catalogue: Catalogue, values: Mapping[str, float], anchor: float) -> NodePlan:

@@ -154,6 +154,12 @@ METRICS: dict[str, Metric] = {
         lambda case: _peak(case, "broadcasts_in_service"),
     ),
     "start_wait_p95_s": Metric("transcode", "s", "publish → first segment, 95th percentile", start_wait_p95_s),
+    "segment_publish_s": Metric(
+        "transcode",
+        "s",
+        "closing frame → segment, mean, the profile's chief ladder on a node at its planned load",
+        lambda case: case.run.plan.segment_publish_s,
+    ),
     "refused_fraction": Metric("ingest", "1", "broadcasts refused or given up", refused_fraction),
     "viewers_peak": Metric("audience", "viewers", "most served at once", lambda case: _peak(case, "viewers_served")),
     "unserved_viewer_fraction": Metric(
@@ -210,9 +216,11 @@ def measure(case: Case) -> pd.DataFrame:
     """Return every metric of one replication: component, metric, unit, value, one row each.
 
     A resource that the transcode nodes do not have, such as engines without an accelerator, has no row; nor has a
-    metric whose coefficients the profile lacks.
+    metric whose coefficients or node sizes the profile lacks.
     """
     lacking = {f"full_node_{resource}" for resource in RESOURCE_NAMES.keys() - set(case.run.plan.resources)}
+    if math.isnan(case.run.plan.segment_publish_s):
+        lacking.add("segment_publish_s")
     rows = [
         (case.run.replication, metric.component, name, metric.unit, metric.value(case))
         for name, metric in METRICS.items()

@@ -33,12 +33,14 @@ class NodePlan:
         demand: what one broadcast takes of each, shape (resources,).
         price_usd_per_hour: on demand.
         resources: names of the resources, in the order of both vectors.
+        segment_publish_s: mean segment publish latency at the planned load; NaN where no model of the node says.
     """
 
     capacity: Floats
     demand: Floats
     price_usd_per_hour: float
     resources: tuple[str, ...] = RESOURCES
+    segment_publish_s: float = math.nan
 
     @property
     def broadcasts(self) -> int:

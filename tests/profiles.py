@@ -47,7 +47,6 @@ MIDDLES = {
     "rss_bytes_per_stream": 4e6,
     "rss_bytes_per_pixel": 20.0,
     "startup_overhead_s": 0.15,
-    "segment_publish_s": 0.03,
     "decode_cpu_cv": 0.2,
     "encode_cpu_cv": 0.2,
     "encode_keyframe_factor": 1.2,

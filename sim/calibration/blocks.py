@@ -23,8 +23,8 @@ def block_sums(bundle: Bundle) -> pd.DataFrame:
 
     Returns:
         One row per block, index (run, stream, segment). Columns are texts `quantity statistic position`:
-        quantity is decode, scale, encode, mux, picture (scaling and encoding together), segment (bytes published)
-        or publish; statistic is `count` or `sum` over all its frames, `keys` or `key_sum` over keyframes,
+        quantity is decode, scale, encode, mux, picture (scaling and encoding together) or segment (bytes published);
+        statistic is `count` or `sum` over all its frames, `keys` or `key_sum` over keyframes,
         `others`, `other_sum` and `other_squares` over the rest; decode has `bytes`, `bytes_squares` and
         `bytes_products` with the CPU too. The position is the rung's in its ladder; absent where it is none's.
 
@@ -98,7 +98,6 @@ def _rung_parts(bundle: Bundle, positions: pd.Series[int]) -> Iterator[pd.DataFr
 
 
 def _segment_parts(segments: pd.DataFrame, positions: pd.Series[int]) -> Iterator[pd.DataFrame]:
-    yield _sums(segments, "publish", segments["closed_s"] - segments["closing_arrival_s"], "")
     placed = segments.merge(positions.reset_index(), on=["run", "rung"])
     for position, rows in placed.groupby("position"):
         yield _sums(rows, "segment", rows["bytes"].astype("float64"), str(position))

@@ -73,19 +73,13 @@ def memory_law(sample: Sample) -> dict[str, Floats]:
 
 
 def latency_laws(sample: Sample) -> dict[str, Floats]:
-    """Return the start-up overhead over the first segment, and the mean publication of the chief's single stream."""
+    """Return the start-up overhead over the first segment; nothing where no stream got so far."""
     facts, weights = sample.facts, run_weights(sample)
     overhead = (facts["startup_s"] - facts["segment_s"]).to_numpy(float)
     known = np.isfinite(overhead)
-    chief = ((facts["case"] == 0) & (facts["streams"] == BASE_STREAMS)).to_numpy()
-    if not chief.any():
-        chief = (facts["streams"] == BASE_STREAMS).to_numpy()
-    values = {"segment_publish_s": _average(sample.cpu_per_frame("publish")[:, chief], weights[:, chief])}
-    if known.any():
-        values["startup_overhead_s"] = np.maximum(
-            _average(overhead[known] * sample.slow[:, known], weights[:, known]), 0
-        )
-    return values
+    if not known.any():
+        return {}
+    return {"startup_overhead_s": np.maximum(_average(overhead[known] * sample.slow[:, known], weights[:, known]), 0)}
 
 
 def spread_laws(sample: Sample, cases: Sequence[Case], *, preset: str) -> dict[str, Floats]:

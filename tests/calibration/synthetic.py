@@ -79,6 +79,10 @@ SEVERAL = (
 )
 
 
+PUBLISH_S = 0.02
+"""Mean publication; no law is fitted to it."""
+
+
 @dataclass(frozen=True)
 class Truth:
     """The laws from which a bundle is made: coefficients by name, in their units."""
@@ -104,7 +108,6 @@ class Truth:
             "rss_bytes_per_stream": 4e6,
             "rss_bytes_per_pixel": 20.0,
             "startup_overhead_s": 0.15,
-            "segment_publish_s": 0.02,
             "encode_keyframe_factor": 1.5,
             "decode_cpu_cv": 0.2,
             "encode_cpu_cv": 0.25,
@@ -313,7 +316,7 @@ class _Run:
         }
         opening = np.flatnonzero(is_key)
         closing = arrivals[opening[1:]]
-        publish = laws["segment_publish_s"] * self.rng.uniform(0.8, 1.2, closing.size)
+        publish = PUBLISH_S * self.rng.uniform(0.8, 1.2, closing.size)
         segments = {
             "rung": of.name,
             "segment": np.arange(closing.size),
