@@ -131,7 +131,9 @@ def fit(
 
     from sim.calibration.fit import fit as fit_profile
     from sim.calibration.fit import write_profile
+    from sim.whole_file import require_writable
 
+    require_writable(out)
     with _ProgressBar("loads", quiet) as progress:
         fitted = fit_profile(bundles, name=name or out.stem, preset=preset, workers=cpu_count() or 1, progress=progress)
     write_profile(fitted, out)

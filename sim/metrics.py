@@ -157,7 +157,7 @@ METRICS: dict[str, Metric] = {
     "segment_publish_s": Metric(
         "transcode",
         "s",
-        "closing frame → segment, mean, the profile's chief ladder on a node at its planned load",
+        "closing frame → segment, mean on a full node",
         lambda case: case.run.plan.segment_publish_s,
     ),
     "refused_fraction": Metric("ingest", "1", "broadcasts refused or given up", refused_fraction),

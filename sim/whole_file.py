@@ -9,6 +9,20 @@ from pathlib import Path
 from scenarios.errors import NotReady
 
 
+def require_writable(path: Path) -> None:
+    """Check that a file can be written there, before the work whose result it will hold.
+
+    Raises:
+        NotReady: it cannot.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=path.parent):
+            pass
+    except OSError as error:
+        raise NotReady(f"{path} cannot be written ({error.strerror}); choose another --out") from error
+
+
 def write_whole(path: Path, text: str) -> Path:
     """Write a text as UTF-8 and return the path; an older file of that name is replaced in one step.
 

@@ -19,9 +19,12 @@ from sim.calibration.evidence import Evidence
 from sim.calibration.n_max_search import n_max_of
 from sim.calibration.outcome import Outcome, predicted
 from sim.calibration.workers import Progress, results_of
+from sim.stream_cost import stream_cpu_s
 
 NODE_CORES = (2, 4, 8, 16)
 """Up to a `4xlarge`; larger nodes count as this one, their threads being spread over more of the same."""
+MOST_STREAMS = 64
+"""By division; a node of more is not looked at: the time it takes grows with them, and what they ask for evens out."""
 WINDOW_SEGMENTS = 5
 """After the warm-up."""
 HALF, FULL = 0.5, 0.8
@@ -53,7 +56,7 @@ def node_sizes(
     Args:
         pattern: whose first stream is copied.
         values: coefficient key → value.
-        cores: ascending.
+        cores: those that would hold more than `MOST_STREAMS` are left out.
         workers: processes; no digit depends on it.
         executor: used instead of own processes.
         progress: told after each size.
@@ -64,6 +67,7 @@ def node_sizes(
     jobs = {
         count: functools.partial(_node_size, dataclasses.replace(pattern, cores=count), dict(values))
         for count in sorted(cores, reverse=True)  # the largest takes longest, so it starts first
+        if count / stream_cpu_s(values, pattern.source, pattern.ladder) <= MOST_STREAMS
     }
     found = results_of(jobs, workers=workers, executor=executor, progress=progress) if jobs else {}
     return tuple(size for _, size in sorted(found.items()) if size is not None)

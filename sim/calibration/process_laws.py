@@ -130,4 +130,5 @@ def _average(values: Floats, weights: Floats) -> Floats:
     known = np.where(np.isfinite(values), weights, 0.0)
     total = known.sum(axis=1)
     summed = (np.nan_to_num(values) * known).sum(axis=1)
-    return np.divide(summed, total, out=np.full(total.shape, np.nan), where=total > 0)
+    average: Floats = np.divide(summed, total, out=np.full(total.shape, np.nan), where=total > 0)
+    return average

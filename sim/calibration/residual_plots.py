@@ -14,8 +14,8 @@ from sim.calibration.blocks import block_sums
 from sim.calibration.evidence import Evidence, gather
 from sim.calibration.laws import LAWS, mean_cpu, predicted
 from sim.calibration.rates import run_facts
+from sim.calibration.regression import Floats
 from sim.calibration.resample import whole
-from sim.sampling import Floats
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
