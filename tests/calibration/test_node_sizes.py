@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import math
+
+import numpy as np
 import pytest
+from platforms import scenario
 from profiles import profile
 from synthetic_held_out import Series, true_profile, write_runs
 
+from scenarios.catalogue import load_catalogue
 from scenarios.profile import PROFILES, NodeSize, load_profile
 from sim.calibration.evidence import gather
 from sim.calibration.node_sizes import node_sizes, pattern_of
 from sim.calibration.profile_file import write_profile
-from sim.capacity import usable_core_fraction
+from sim.capacity import node_plan, usable_core_fraction
 
 SHIPPED = "epyc-2c-x264-ultrafast"
 
@@ -82,3 +87,15 @@ def test_the_shipped_sizes_are_what_the_node_model_gives():
     bundle = PROFILES.parent / "bundles" / SHIPPED
     found = node_sizes(pattern_of(gather([bundle])), shipped.middle(), cores=(2, 4))
     assert found == tuple(size for size in shipped.nodes if size.cores in (2, 4))
+
+
+def test_run_tells_publication_on_a_full_node_where_the_profile_has_sizes(sizes):
+    node = scenario()  # planned to 0.8 of a node of this machine's two cores
+    with_sizes = profile().model_copy(update={"nodes": sizes})
+    plan = node_plan(node, with_sizes, load_catalogue(), with_sizes.middle(), 20_000.0)
+    share = node.platform.transcode.planning_utilisation
+    two = sizes[1]
+    assert two.segment_publish_half_s <= plan.segment_publish_s <= two.segment_publish_full_s
+    expected = np.interp(share, (0.5, 0.8), (two.segment_publish_half_s, two.segment_publish_full_s))
+    assert plan.segment_publish_s == pytest.approx(expected)
+    assert math.isnan(node_plan(node, profile(), load_catalogue(), profile().middle(), 20_000.0).segment_publish_s)

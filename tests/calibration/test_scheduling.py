@@ -14,23 +14,24 @@ from sim.calibration.scheduling import GRID, Fitted, fit_scheduling, observed_lo
 
 @pytest.fixture(scope="module")
 def found(tmp_path_factory):
-    """What is fitted to three loads of one ladder, by who knows every cost."""
+    """What is fitted to some loads of one ladder, by who knows every cost."""
     folder = tmp_path_factory.mktemp("scheduling") / "bundle"
-    write_runs(folder, [Series("chief", {1: 1, 2: 1, 3: 1})], identity="runs", held_out=False, day_cv=0.0)
+    write_runs(folder, [Series("chief", {1: 1, 2: 1, 4: 1, 5: 1})], identity="runs", held_out=False, day_cv=0.0)
     return fit_scheduling(observed_loads(gather([folder])), true_profile().middle())
 
 
 def test_latencies_are_met_where_the_costs_are_known(found):
-    assert found.rms_error < 0.05
+    """The frames' costs are other draws than those of the runs, so that some chance is left."""
+    assert found.rms_error < 0.08
     assert found.loss.shape == (len(found.tried), 3)
 
 
 def test_another_system_misses_them(found):
-    """The planted mistake: a system that waits for nothing, and one that hardly ever moves a thread."""
+    """The planted mistake: one in which a thread hardly ever moves to an idle core; the runs had 4 ms."""
     loss = found.loss.mean(axis=1)
-    rows = found.tried
-    for planted in (rows["wake_up_s"] == 0.0, (rows["waker_core_share"] == 1.0) & (rows["idle_pull_delay_s"] > 0.03)):
-        assert loss[planted.to_numpy()].min() > 2 * loss.min()
+    planted = (found.tried["idle_pull_delay_s"] > 0.03).to_numpy()
+    assert loss[planted].min() > 3 * loss.min()
+    assert found.best.idle_pull_delay_s <= 0.008
 
 
 def test_the_second_grid_lies_around_the_best_of_the_first(found):
