@@ -11,7 +11,7 @@ from pipeline.measure.plan import Case
 from scenarios import load_scenario
 from scenarios.errors import CalibrationError, EncoderUnavailable
 from scenarios.ladder import Ladder, Rung, Source
-from sim.calibration import replay as replaying
+from sim.calibration import n_max_search
 from sim.calibration.tables import read_bundle
 from sim.stream_cost import frame_costs, stream_cpu_s
 
@@ -83,7 +83,7 @@ def test_the_profile_prices_muxing(profile):
 
 
 def test_the_replay_follows_the_copied_rung_segment_by_segment(folder, profile, monkeypatch):
-    monkeypatch.setattr(replaying, "predicted_n_max", lambda holds, naive: naive)  # dozens of streams so tiny
+    monkeypatch.setattr(n_max_search, "predicted_n_max", lambda holds, naive: naive)  # dozens of streams so tiny
     result = sim.replay(folder, profile)
     cpu = result.metrics[(result.metrics["metric"] == "cpu") & (result.metrics["load"] == 1)].iloc[0]
     assert abs(cpu["error"]) < 0.25
