@@ -83,12 +83,14 @@ def latency_laws(sample: Sample) -> dict[str, Floats]:
 
 
 def spread_laws(sample: Sample, cases: Sequence[Case], *, preset: str) -> dict[str, Floats]:
-    """Return variation and keyframe factors of the stages, means over the rungs of single streams.
+    """Return variation and keyframe factors of the stages: means over rungs of single streams of the reference content.
 
     A decoded keyframe costs what its bytes do. Muxing costs the same for every frame but the one that opens a segment.
     """
     facts, weights = sample.facts, run_weights(sample)
-    single = (facts["streams"] == BASE_STREAMS).to_numpy() & (facts["preset"] == preset).to_numpy()
+    # Frames of another content vary in another way: a screen stands still, and then everything on it moves.
+    reference = (facts["content"] == cases[0].content).to_numpy() & (facts["preset"] == preset).to_numpy()
+    single = (facts["streams"] == BASE_STREAMS).to_numpy() & reference
     if not single.any():
         single = (facts["streams"] == BASE_STREAMS).to_numpy()
     positions = [str(position) for position in range(max(len(case.ladder.rungs) for case in cases))]
