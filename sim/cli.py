@@ -134,7 +134,7 @@ def fit(
     from sim.whole_file import require_writable
 
     require_writable(out)
-    with _ProgressBar("loads", quiet) as progress:
+    with _ProgressBar("node model", quiet) as progress:
         fitted = fit_profile(bundles, name=name or out.stem, preset=preset, workers=cpu_count() or 1, progress=progress)
     write_profile(fitted, out)
     rows = ((c.key, f"{c.middle:.4g}", f"{c.low:.4g} … {c.high:.4g}", c.unit) for c in fitted.coefficients)

@@ -19,9 +19,9 @@ from sim.calibration.evidence import BASE_STREAMS, Case, Evidence, gather
 from sim.calibration.node_sizes import NODE_CORES, node_sizes, pattern_of
 from sim.calibration.profile_file import write_profile
 from sim.calibration.rates import run_facts
-from sim.calibration.scheduling import Fitted, fit_scheduling, observed_loads
+from sim.calibration.scheduling import GRIDS, Fitted, fit_scheduling, observed_loads
 from sim.calibration.service_costs import service_cost_draws, service_costs
-from sim.calibration.workers import Progress
+from sim.calibration.workers import Progress, part_of
 from sim.sampling import stream
 
 __all__ = ["fit", "rounded", "write_profile"]
@@ -57,7 +57,7 @@ def fit(
         scheduling: taken as known, from another measurement of the machine; fitted if None.
         node_cores: core counts at which the node model is run for `Profile.nodes`.
         workers: processes that run the node model; no digit depends on it.
-        progress: told how far the scheduler's fit is.
+        progress: told after each load of each grid of the scheduler's fit, and after each node size.
 
     Raises:
         CalibrationError: the bundles cannot be read, do not belong together, or are too thin; the text says which
@@ -74,8 +74,11 @@ def fit(
     error = law_errors(evidence, facts, sums)
     rng = stream(zlib.crc32(" ".join([*evidence.identities, evidence.preset]).encode()), 0, "calibration bootstrap")
     rows = joint_draws(evidence, facts, sums, best=best, law_error=error, draws=draws, rng=rng)
+    loads = observed_loads(evidence) if scheduling is None else []
+    before = GRIDS * len(loads)
+    steps = before + len(node_cores)
     cores = (
-        fit_scheduling(observed_loads(evidence), best, workers=workers, progress=progress)
+        fit_scheduling(loads, best, workers=workers, progress=part_of(progress, 0, steps))
         if scheduling is None
         else Fitted.known(scheduling)
     )
@@ -83,7 +86,8 @@ def fit(
     rows = rows.join([cores.draws(draws, rng), service_cost_draws(evidence.bundle, draws=draws, rng=rng)])
     coefficients = _coefficients(evidence, best, rows, _remarks(evidence, error, cores))
     middles = {coefficient.key: coefficient.middle for coefficient in coefficients}
-    nodes = node_sizes(pattern_of(evidence), middles, cores=node_cores, workers=workers)
+    tell = part_of(progress, before, steps)
+    nodes = node_sizes(pattern_of(evidence), middles, cores=node_cores, workers=workers, progress=tell)
     return _profile(name, evidence, _measured(evidence, facts), coefficients, nodes, rows)
 
 

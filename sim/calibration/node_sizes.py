@@ -9,7 +9,6 @@ from __future__ import annotations
 import dataclasses
 import functools
 from collections.abc import Mapping, Sequence
-from concurrent.futures import Executor
 
 import numpy as np
 
@@ -48,7 +47,6 @@ def node_sizes(
     *,
     cores: Sequence[int] = NODE_CORES,
     workers: int = 1,
-    executor: Executor | None = None,
     progress: Progress | None = None,
 ) -> tuple[NodeSize, ...]:
     """Return what the node model makes of copies of a stream on nodes of several sizes.
@@ -58,7 +56,6 @@ def node_sizes(
         values: coefficient key → value.
         cores: those that would hold more than `MOST_STREAMS` are left out.
         workers: processes; no digit depends on it.
-        executor: used instead of own processes.
         progress: told after each size.
 
     Raises:
@@ -69,7 +66,7 @@ def node_sizes(
         for count in sorted(cores, reverse=True)  # the largest takes longest, so it starts first
         if count / stream_cpu_s(values, pattern.source, pattern.ladder) <= MOST_STREAMS
     }
-    found = results_of(jobs, workers=workers, executor=executor, progress=progress) if jobs else {}
+    found = results_of(jobs, workers=workers, progress=progress) if jobs else {}
     return tuple(size for _, size in sorted(found.items()) if size is not None)
 
 

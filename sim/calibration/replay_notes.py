@@ -50,6 +50,10 @@ def notes(measurements: Measurements, profile: Profile, metrics: pd.DataFrame) -
     assumed = sorted({f"{case.ladder} of {case.clip}" for case in cases if case not in known})
     if assumed:
         yield f"shares of N_max are of the predicted one where none was measured: {', '.join(assumed)}"
+    shown = {run.arrivals.content for runs in cases.values() for run in runs}
+    if unseen := sorted(shown - set(profile.measured.contents)):
+        reference = profile.measured.chief.content
+        yield f"no clip of {', '.join(unseen)} was fitted: its frames count as those of {reference}"
     yield _grounds_of_null_models(metrics, cases)
     for bundle in measurements.bundles:
         yield from _notes_of_bundle(measurements, profile, bundle.meta, bundle.runs)

@@ -16,7 +16,6 @@ import functools
 import itertools
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import Executor
 from dataclasses import dataclass
 
 import numpy as np
@@ -29,7 +28,7 @@ from sim.calibration.node import NodeRecords, run_node
 from sim.calibration.outcome import SEGMENT, measured
 from sim.calibration.service import StreamService, service_times
 from sim.calibration.tables import Bundle
-from sim.calibration.workers import Progress, results_of
+from sim.calibration.workers import Progress, part_of, results_of
 
 LARGEST_SHARE = 0.8
 """Of N_max; above it latency is the length of the test."""
@@ -42,6 +41,7 @@ GRID = {
     "wake_up_s": (0.0, 0.0002, 0.0004),
 }
 """First grid. Delays are spaced by factors where 0 makes no sense."""
+GRIDS = 2
 SEED = 1
 
 
@@ -115,7 +115,6 @@ def fit_scheduling(
     values: Mapping[str, float],
     *,
     workers: int = 1,
-    executor: Executor | None = None,
     progress: Progress | None = None,
 ) -> Fitted:
     """Return the triples that were tried on the loads.
@@ -124,18 +123,15 @@ def fit_scheduling(
         loads: at least one.
         values: coefficient key → value, all but the three.
         workers: processes; no digit depends on it.
-        executor: used instead of own processes.
         progress: told after each load of each of the two grids.
     """
     known = [(load, service_times(load.arrivals, values=values, seed=SEED)) for load in loads]
-    total = 2 * len(known)
     first = [Scheduling(*triple) for triple in itertools.product(*GRID.values())]
-    tell = (lambda done, _: progress(done, total)) if progress else None
-    losses = _losses(first, known, workers, executor, tell)
+    total = GRIDS * len(known)
+    losses = _losses(first, known, workers, part_of(progress, 0, total))
     best = first[int(losses.mean(axis=1).argmin())]
     second = [triple for triple in _around(best) if triple not in first]
-    tell = (lambda done, _: progress(len(known) + done, total)) if progress else None
-    losses = np.vstack([losses, _losses(second, known, workers, executor, tell)])
+    losses = np.vstack([losses, _losses(second, known, workers, part_of(progress, len(known), total))])
     return Fitted(pd.DataFrame([vars(triple) for triple in first + second]), losses)
 
 
@@ -143,7 +139,6 @@ def _losses(
     triples: Sequence[Scheduling],
     known: Sequence[tuple[ObservedLoad, tuple[StreamService, ...]]],
     workers: int,
-    executor: Executor | None,
     progress: Progress | None,
 ) -> Floats:
     """Return the loss of each triple at each load, shape (triples, loads)."""
@@ -151,7 +146,7 @@ def _losses(
         position: functools.partial(_of_load, load, services, tuple(triples))
         for position, (load, services) in enumerate(known)
     }
-    found = results_of(jobs, workers=workers, executor=executor, progress=progress)
+    found = results_of(jobs, workers=workers, progress=progress)
     return np.array([found[position] for position in range(len(known))]).T
 
 

@@ -39,6 +39,11 @@ def results_of(
     return found
 
 
+def part_of(progress: Progress | None, before: int, total: int) -> Progress | None:
+    """Return what a part of the work is told, where so many runs of a total lie before it."""
+    return None if progress is None else lambda done, _: progress(before + done, total)
+
+
 def _finished(jobs: Mapping[Key, Callable[[], Result]], pool: Executor | None) -> Iterator[tuple[Key, Result]]:
     if pool is None:
         yield from ((key, job()) for key, job in jobs.items())

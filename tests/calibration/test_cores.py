@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import simpy
 
+from scenarios.errors import CalibrationError
 from sim.calibration.cores import BASE_SLICE_S, TICK_S, Cores, Scheduling, Thread, scheduling
 from sim.sampling import stream
 
@@ -74,5 +75,5 @@ def test_the_later_an_idle_core_takes_over_the_longer_threads_wait():
 
 
 def test_a_profile_without_a_fitted_scheduler_is_refused():
-    with pytest.raises(Exception, match="waker_core_share"):
+    with pytest.raises(CalibrationError, match="waker_core_share"):
         scheduling({"wake_up_s": 0.0})

@@ -171,6 +171,15 @@ def test_what_was_not_measured_is_null_and_said(result):
     assert "<table" in result._repr_html_()
 
 
+def test_a_clip_that_was_not_fitted_is_named_with_what_it_counts_as(tmp_path, result):
+    write_runs(tmp_path / "b", [Series("chief", {1: 1}, clip="game")], identity="game", segments=4)
+    assert (
+        "no clip of game was fitted: its frames count as those of camera"
+        in replay(tmp_path / "b", true_profile()).notes
+    )
+    assert not any("was fitted: its frames" in note for note in result.notes)
+
+
 def test_replaying_twice_gives_the_same_bytes_and_another_seed_does_not(bundle, result):
     again, other = replay(bundle, true_profile()), replay(bundle, true_profile(), seed=2)
     assert json.dumps(again.document()) == json.dumps(result.document())
