@@ -30,7 +30,7 @@ from scenarios.errors import CalibrationError
 from scenarios.ladder import Ladder, Source
 from scenarios.machine import EncoderFacts, MachineFacts
 
-BUNDLE_VERSION = 2
+BUNDLE_VERSION = 3
 META_FILE = "meta.json"
 MICROSECONDS_PER_S = 1_000_000
 
@@ -43,6 +43,7 @@ TABLES: dict[str, dict[str, str]] = {
         "concurrent_streams": "int64",
         "repeat": "int64",  # how often this ladder, clip, preset, start and load were run before
         "start": "string",  # "staggered" or "aligned"
+        "reference_cpu_s": "float64",  # thread CPU of a fixed job, alone on the machine just before the run
         "wall_s": "float64",  # the measured window: warm-up excluded
         "media_s": "float64",  # stream-seconds of media that arrived in the window, all streams together
         "server_cpu_s": "float64",  # CPU of the whole server process in the window
@@ -168,7 +169,7 @@ class Content(SpecModel):
 class BundleMeta(SpecModel):
     """`meta.json`: everything that is not a raw sample."""
 
-    headroom_bundle: Literal[2]
+    headroom_bundle: Literal[3]
     """Version of the folder's schema."""
     identity: Name
     """Unique name of the measurement."""

@@ -102,7 +102,7 @@ def copied(tmp_path: Path, change: str, to: str) -> Path:
 
 @pytest.mark.parametrize("verb", ["fit", "replay"])
 def test_a_bundle_of_another_version(tmp_path, verb):
-    copied(tmp_path, '"headroom_bundle": 2', '"headroom_bundle": 3')
+    copied(tmp_path, '"headroom_bundle": 3', '"headroom_bundle": 4')
     options = ["--out", "p.yaml"] if verb == "fit" else ["--profile", "epyc-2c-x264-ultrafast"]
     refused(headroom(tmp_path, verb, "bundle", *options), 2, "bundle schema 3, this headroom reads 2", "measure again")
     assert not (tmp_path / "p.yaml").exists()

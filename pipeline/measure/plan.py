@@ -7,6 +7,7 @@ from typing import Literal
 
 from pipeline.load.clip import DEFAULT_CONTENT, SourceClip, source_clip
 from pipeline.load.schedule import OPENING_S, TAIL_S
+from pipeline.measure.reference_job import REFERENCE_S
 from scenarios.ladder import Ladder, Source
 
 STAGGER_S = 0.31
@@ -124,7 +125,7 @@ class Window:
 
     def run_s(self, streams: int) -> float:
         """Return the time that one load takes."""
-        starting_s = START_S + OPENING_S + (streams - 1) * self.stagger_s
+        starting_s = REFERENCE_S + START_S + OPENING_S + (streams - 1) * self.stagger_s
         return starting_s + (self.warm_up_segments + self.segments) * self.segment_s + TAIL_S + END_S
 
 

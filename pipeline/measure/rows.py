@@ -69,7 +69,13 @@ class Labels:
 
 
 def rows_of(
-    raw: RawRun, labels: Labels, *, fps: float, segment_s: float, void_reason: str | None = None
+    raw: RawRun,
+    labels: Labels,
+    *,
+    fps: float,
+    segment_s: float,
+    reference_cpu_s: float | None = None,
+    void_reason: str | None = None,
 ) -> tuple[Rows, Verdict]:
     """Return the rows of one run for every table that has rows of runs, and the verdict on it.
 
@@ -78,6 +84,7 @@ def rows_of(
         labels: what the bundle calls it.
         fps: frames per second of the source.
         segment_s: length of a segment.
+        reference_cpu_s: of the job that was run before it.
         void_reason: why it is void, whatever the processes reported; None if nothing else is wrong with it.
     """
     marks = RunMarks(raw)
@@ -91,7 +98,7 @@ def rows_of(
         "rungs": _rung_rows(marks),
         "segments": _segment_rows(raw, marks),
     }
-    rows["runs"][0] |= asdict(labels)
+    rows["runs"][0] |= asdict(labels) | {"reference_cpu_s": reference_cpu_s}
     return {name: [{"run": labels.run, **row} for row in found] for name, found in rows.items()}, verdict
 
 

@@ -17,6 +17,7 @@ from pipeline.measure.load_run import RawRun, run_load, wait_until
 from pipeline.measure.lock import measuring_alone
 from pipeline.measure.plan import AROUND_S, PAUSE_S, Case, Plan, Series
 from pipeline.measure.probes.session import run_probes
+from pipeline.measure.reference_job import reference_cpu_s
 from pipeline.measure.rows import Labels, Rows, rows_of, rows_of_nothing
 from pipeline.measure.search import Tried
 from pipeline.measure.verdict import Verdict
@@ -205,6 +206,7 @@ class Session:
     def _taken(self, series: Series, streams: int, labels: Labels, refused: str | None, doing: str) -> Taken:
         case, said = series.case, f"N = {streams}" if len(self._plan.series) == 1 else doing
         try:
+            reference_s = reference_cpu_s()
             raw = run_load(
                 streams,
                 window=self._plan.window(case),
@@ -220,6 +222,7 @@ class Session:
                 labels,
                 fps=case.source.fps,
                 segment_s=case.ladder.segment_s,
+                reference_cpu_s=reference_s,
                 void_reason=refused or self._contention(elsewhere),
             )
         except EncoderUnavailable:

@@ -240,6 +240,7 @@ class _Run:
             "concurrent_streams": self.streams,
             "repeat": self.repeat,
             "start": self.case.start,
+            "reference_cpu_s": None,
             "wall_s": wall_s,
             "media_s": media_s,
             "server_cpu_s": min(stages_s + ingest_s + other_s, 0.95 * wall_s * MACHINE.cores),
@@ -359,7 +360,7 @@ def store(
         files[name] = TableFile(file=path.name, sha256=digest, rows=pq.read_metadata(path).num_rows)
     clips = {case.clip: case.source for case in cases}
     meta = BundleMeta(
-        headroom_bundle=2,
+        headroom_bundle=3,
         identity=identity,
         date=datetime.date(2026, 1, 31),
         headroom_version="0.1.0",

@@ -123,7 +123,7 @@ def _facts(series: Sequence[Series], *, identity: str, held_out: bool) -> dict[s
     invented = some_profile()
     clips = sorted({entry.clip for entry in series})
     return {
-        "headroom_bundle": 2,
+        "headroom_bundle": 3,
         "identity": identity,
         "date": DATE,
         "headroom_version": "0.1.0",

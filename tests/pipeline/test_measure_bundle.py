@@ -19,7 +19,7 @@ from scenarios.machine import EncoderFacts
 SAMPLE = {"int64": 3, "float64": 0.5, "string": "text", "bool": True, "time": 1.2345678}
 ROWS = {name: [{column: SAMPLE[alias] for column, alias in columns.items()}] for name, columns in TABLES.items()}
 FACTS = {
-    "headroom_bundle": 2,
+    "headroom_bundle": 3,
     "identity": "test-1",
     "date": datetime.date(2026, 1, 31),
     "headroom_version": "0.1.0",
