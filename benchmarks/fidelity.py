@@ -22,11 +22,12 @@ from typing import Any
 import pandas as pd
 
 from benchmarks.pairs import machine
-from scenarios.bundle import META_FILE
+from scenarios.bundle import META_FILE, read_meta
 from scenarios.errors import CalibrationError, HeadroomError
 from scenarios.profile import Profile, load_profile
 from scenarios.scenario_file import load_scenario
 from sim import fit, replay
+from sim.calibration.evidence import hardware
 from sim.calibration.held_out import with_held_out
 from sim.calibration.null_models import NULL_MODELS
 from sim.calibration.replay import ReplayResult
@@ -59,6 +60,14 @@ def committed(profile: Profile, bundles: Path) -> tuple[list[Path], list[Path]]:
     return [folders[name] for name in profile.measured.bundles], [folders[name] for name in profile.held_out.bundles]
 
 
+def of_another_machine(profile: Profile, bundles: Path) -> list[Path]:
+    """Return the folders of the committed bundles of another machine than a profile's; of one machine at most."""
+    metas = {path.parent: read_meta(path.parent) for path in sorted(bundles.glob(f"*/{META_FILE}"))}
+    others = {folder: meta for folder, meta in metas.items() if hardware(meta.machine) != hardware(profile.machine)}
+    kinds = [hardware(meta.machine) for meta in others.values()]
+    return [folder for folder, meta in others.items() if hardware(meta.machine) == kinds[0]]
+
+
 def measured_anew(folder: Path) -> tuple[list[Path], list[Path]]:
     """Measure for the fit and for what is held out from it; return both bundles' folders. What is there stays.
 
@@ -84,11 +93,22 @@ def judged(
     return with_held_out(fitted, result), result
 
 
-def document(fitted: Profile, result: ReplayResult) -> dict[str, Any]:
+def held_out_at_speed(fitted: Profile, held_out: Sequence[Path], *, seed: int, workers: int) -> ReplayResult | None:
+    """Return the replay of what was held out at the machine's speed then; None where that was not measured."""
+    if fitted.measured.reference_cpu_s is None:
+        return None
+    return replay(held_out, fitted, seed=seed, at_speed=True, workers=workers)
+
+
+def document(
+    fitted: Profile, result: ReplayResult, at_speed: ReplayResult | None, carried: ReplayResult | None
+) -> dict[str, Any]:
     """Return what was found as plain data; null for what is not known.
 
     `held_out`, `noise_floor` and `null_models` have one number for each figure: the model's error, what repeats of a
     load differ by, and the error of the best of the null models, each of which stands in `null_models_each`.
+    `held_out_at_speed` is the model's error where the machine's speed on the held-out day was known to it, and
+    `carried_over` that on another machine, whose speed against the profile's nobody knows.
     """
     assert fitted.held_out is not None
     held_out = result.summary(in_sample=False)
@@ -103,6 +123,8 @@ def document(fitted: Profile, result: ReplayResult) -> dict[str, Any]:
         "seed": result.seed,
         "repeats": fitted.held_out.repeats,
         "held_out": _by_figure(held_out, "error"),
+        "held_out_at_speed": _by_figure(at_speed.summary(in_sample=False), "error") if at_speed else None,
+        "carried_over": _carried(carried) if carried else None,
         "held_out_worst": _by_figure(held_out, "worst"),
         "noise_floor": _by_figure(held_out, "noise_floor"),
         "null_models": {figure: _least(each[name][figure] for name in NULL_MODELS) for figure in FIGURES},
@@ -153,9 +175,24 @@ def _found(asked: argparse.Namespace) -> tuple[dict[str, Any], str]:
         else:
             in_sample, held_out = measured_anew(Path(temporary) if asked.measure == Path() else asked.measure.resolve())
         fitted, result = judged(in_sample, held_out, name=shipped.name, seed=asked.seed, workers=asked.workers)
+        others = of_another_machine(fitted, BUNDLES)
+        carried = replay(others, fitted, seed=asked.seed, workers=asked.workers) if others else None
+        at_speed = held_out_at_speed(fitted, held_out, seed=asked.seed, workers=asked.workers)
     same = differences(fitted, shipped) if asked.measure is None else {}
     lines = [f"{name.replace('_', ' ')}: {'yes' if value else 'no'}" for name, value in same.items()]
-    return document(fitted, result) | same, "\n".join([result.table_text(), "", *lines])
+    tables = [result.table_text(), *(one.table_text() for one in (at_speed, carried) if one)]
+    return document(fitted, result, at_speed, carried) | same, "\n\n".join([*tables, "\n".join(lines)])
+
+
+def _carried(result: ReplayResult) -> dict[str, Any]:
+    found, machine_there = result.summary(in_sample=False), result.bundles[0].machine
+    return {
+        "cpu": machine_there.cpu_model,
+        "cores": machine_there.cores,
+        "bundles": [meta.identity for meta in result.bundles],
+        "errors": _by_figure(found, "error"),
+        "noise_floor": _by_figure(found, "noise_floor"),
+    }
 
 
 def _identity(folder: Path) -> str:

@@ -1,13 +1,14 @@
-"""Writes `docs/fidelity.md`: how errors are judged, and what `benchmarks.fidelity` printed.
+"""Writes `docs/fidelity.md`, and its chief table into the README: how errors are judged, and what was found.
 
-`python docs/fidelity.py --take` runs the benchmark and keeps its JSON beside this file, in `measured/`; without it the
-page is only written anew. No figure of the page is typed by hand.
+`python docs/fidelity.py --take` runs `benchmarks.fidelity` and keeps its JSON beside this file, in `measured/`; without
+it both are only written anew. No figure of them is typed by hand.
 """
 
 from __future__ import annotations
 
 import datetime
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -17,6 +18,8 @@ from typing import Any
 DOCS = Path(__file__).parent
 TAKEN = DOCS / "measured" / "fidelity.json"
 PAGE = DOCS / "fidelity.md"
+README = DOCS.parent / "README.md"
+MARKS = ("<!-- the table of docs/fidelity.py -->", "<!-- its end -->")
 HEAD = """# How far the model is off
 
 A profile is fitted to some loads of some ladders. This page is about others: ladders and a clip that a committed file
@@ -35,6 +38,11 @@ again, replays them, and prints what is below; `--measure` measures anew first.
 - **N_max**, the largest number of streams whose backlog does not grow, may be wrong by one stream or by 7 %.
 - A 99 % quantile stands only where a load has 1,000 segments, each rung counted.
 - Above 0.8 of N_max only the backlog is compared. Latency there is the length of the test.
+
+The same machine is faster at one hour than at another, so a fixed job of half a second runs before each load.
+**At that day's speed** is the error of the same prediction with every CPU time multiplied by how much longer that job
+took around the held-out load than around those of the fit (`headroom replay --at-speed`). It is not what is judged: it
+tells how much of an error is the machine's and how much the model's.
 
 Beside each error stand the **null models**, the simplest ones anyone could use instead: *as at N = 1* (nothing changes
 with load), *M/D/c* (the same plus the mean wait of a queue of deterministic jobs), and *cores ÷ CPU* per stream. They
@@ -72,21 +80,38 @@ def page() -> str:
     if not TAKEN.is_file():
         return HEAD
     taken = json.loads(TAKEN.read_text(encoding="utf-8"))
-    return "\n".join([HEAD, *_found(taken), *_near_capacity(taken), *_ladders(taken), *_limits(taken)]) + "\n"
+    return (
+        "\n".join([HEAD, *_found(taken), *_near_capacity(taken), *_ladders(taken), *_carried(taken), *_limits(taken)])
+        + "\n"
+    )
+
+
+def with_table(readme: str) -> str:
+    """Return the README with the table between its marks as the kept output makes it."""
+    taken = json.loads(TAKEN.read_text(encoding="utf-8"))
+    table = "\n".join([MARKS[0], *_table(taken), MARKS[1]])
+    return re.sub(f"{re.escape(MARKS[0])}.*{re.escape(MARKS[1])}", lambda _: table, readme, flags=re.DOTALL)
 
 
 def _found(taken: dict[str, Any]) -> Iterator[str]:
     yield f"## What was found\n\nProfile `{taken['profile']}`, {taken['measured_on']['cores']} cores of"
     yield f"{taken['measured_on']['cpu']}; {taken['repeats']} repeats; replayed {taken['date']}.\n"
-    yield f"| figure | error | worst | noise floor | target | | in-sample | {' | '.join(NULL_MODELS.values())} |"
-    yield "|---" * (7 + len(NULL_MODELS)) + "|"
+    yield from _table(taken)
+    yield ""
+
+
+def _table(taken: dict[str, Any]) -> Iterator[str]:
+    titles = ["figure", "error", "worst", "noise floor", "target", "", "at that day's speed", "in-sample"]
+    yield f"| {' | '.join([*titles, *NULL_MODELS.values()])} |"
+    yield "|---" * (8 + len(NULL_MODELS)) + "|"
     for name, title in FIGURES.items():
         columns = [taken[key][name] for key in ("held_out", "held_out_worst", "noise_floor", "targets")]
         nulls = [taken["null_models_each"][name][model] for model in NULL_MODELS]
         judged = taken["verdicts"][name] or "–"
-        cells = [*map(_percent, columns), judged, _percent(taken["in_sample"][name]), *map(_percent, nulls)]
+        at_speed = (taken["held_out_at_speed"] or {}).get(name)
+        others = [at_speed, taken["in_sample"][name], *nulls]
+        cells = [*map(_percent, columns), judged, *map(_percent, others)]
         yield f"| {title} | {' | '.join(cells)} |"
-    yield ""
 
 
 def _near_capacity(taken: dict[str, Any]) -> Iterator[str]:
@@ -112,6 +137,20 @@ def _ladders(taken: dict[str, Any]) -> Iterator[str]:
     yield ""
 
 
+def _carried(taken: dict[str, Any]) -> Iterator[str]:
+    there = taken["carried_over"]
+    if there is None:
+        return
+    yield "### On another machine\n"
+    yield f"The same profile and the bundles of {there['cores']} cores of {there['cpu']}. Neither hypervisor names its"
+    yield "CPU, so no published ratio of their speeds applies: every cost is carried over as it is.\n"
+    yield "| figure | error | noise floor |"
+    yield "|---|---|---|"
+    for name, title in FIGURES.items():
+        yield f"| {title} | {_percent(there['errors'][name])} | {_percent(there['noise_floor'][name])} |"
+    yield ""
+
+
 def _limits(taken: dict[str, Any]) -> Iterator[str]:
     yield "## What the model cannot know\n"
     yield from (f"- {what}" for what in taken["cannot_know"])
@@ -126,6 +165,7 @@ def main() -> None:
     if "--take" in sys.argv[1:]:
         take()
     PAGE.write_text(page(), encoding="utf-8")
+    README.write_text(with_table(README.read_text(encoding="utf-8")), encoding="utf-8")
 
 
 if __name__ == "__main__":

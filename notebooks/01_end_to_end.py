@@ -23,7 +23,7 @@ from pathlib import Path
 import pandas as pd
 from tqdm.auto import tqdm
 
-from scenarios import load_scenario
+from scenarios import load_profile, load_scenario
 from sim import fit, replay, run
 
 # %matplotlib inline
@@ -92,6 +92,26 @@ replay(BUNDLE, profile)
 
 # %%
 replay(REPEAT, profile)
+
+# %% [markdown]
+# Each load was run once here, so nothing says how far two measurements of one load differ. The profile that the
+# baseline names was measured for longer. It carries its errors on ladders and a clip that its fit has not seen, each
+# load run six times: median error, noise floor, and the errors of the simplest models.
+
+# %%
+shipped = load_profile(load_scenario(BASELINE).profile)
+pd.DataFrame(
+    {
+        "figure": figure.figure,
+        "loads": figure.loads,
+        "error": f"{figure.error:.1%}",
+        "worst": f"{figure.worst:.1%}",
+        "noise floor": "–" if figure.noise_floor is None else f"{figure.noise_floor:.1%}",
+        "verdict": figure.verdict or "no target",
+        **{name: "–" if error is None else f"{error:.1%}" for name, error in figure.null_models.items()},
+    }
+    for figure in shipped.held_out.figures
+).set_index("figure")
 
 # %% [markdown]
 # ## What does the evening need, and what does it cost?

@@ -75,6 +75,15 @@ COEFFICIENTS = {
     "decode_cpu_cv": _law("1", "coefficient of variation of a frame's decoding, keyframes apart", REPLAY),
     "encode_cpu_cv": _law("1", "coefficient of variation of a frame's scaling and encoding, keyframes apart", REPLAY),
     "encode_keyframe_factor": _law("1", "scaling and encoding a keyframe ÷ a mean frame", REPLAY),
+    "decode_cpu_cv_content_factor": CoefficientKind(
+        "1", "content", "variation of this content's decoding ÷ that of the reference content", FIT, COST
+    ),
+    "encode_cpu_cv_content_factor": CoefficientKind(
+        "1", "content", "variation of this content's scaling and encoding ÷ that of the reference content", FIT, COST
+    ),
+    "encode_keyframe_content_factor": CoefficientKind(
+        "1", "content", "keyframe factor of this content's encoding ÷ that of the reference content", FIT, COST
+    ),
     "mux_keyframe_factor": _law("1", "muxing the frame that opens a segment ÷ a mean frame", REPLAY),
     "generator_cpu_s_per_frame": _law("core-s", "sending one frame, by the load generator on the same cores", REPLAY),
     "waker_core_share": _law("1", "share of threads' wake-ups that stay on the waker's core", REPLAY),

@@ -62,6 +62,8 @@ class Measured(SpecModel):
     """Segments behind the figures, warm-up excluded."""
     contended: bool
     """Other load disturbed a run; the intervals are wider for it."""
+    reference_cpu_s: Annotated[float, Field(gt=0)] | None = None
+    """Median CPU time of the fixed job before each run: how fast the machine was; None where it was not run."""
 
     @property
     def chief(self) -> MeasuredLadder:
@@ -115,6 +117,8 @@ class NodeSize(SpecModel):
     """Mean segment publish latency at half that number."""
     segment_publish_full_s: Seconds
     """And at 0.8 of it."""
+    overloaded_lag_s_per_s: Annotated[float, Field(ge=0)]
+    """What a second adds to the lag of every stream at 1.5 times that number, rounded up."""
 
 
 class Draws(SpecModel):

@@ -106,6 +106,55 @@ def run(
 
 
 @simulation.command()
+def compare(
+    first: Annotated[Path, typer.Argument(metavar="FIRST", help="a scenario")],
+    second: Annotated[Path, typer.Argument(metavar="SECOND", help="what it is changed to")],
+    profile: Annotated[
+        str | None, typer.Option("--profile", metavar="P", help="a profile for both, instead of the scenarios' own")
+    ] = None,
+    seed: Seed = 1,
+    replications: Annotated[
+        int | None, typer.Option(min=2, max=10_000, help="of each, instead of the larger of both scenarios' own")
+    ] = None,
+    workers: Annotated[int, typer.Option(min=1, max=256, help="processes; no digit depends on it")] = 1,
+    extrapolate: Extrapolate = False,
+    json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Simulate two scenarios on the same days: what changes, each difference with a 95 % interval."""
+    before, own, overridden = _scenario_and_profile(first, profile)
+    after, other, _ = _scenario_and_profile(second, profile)
+    from sim.comparison import compare as compare_scenarios
+
+    with _ProgressBar("replications", quiet) as progress:
+        found = compare_scenarios(
+            before,
+            after,
+            own,
+            second_profile=other,
+            seed=seed,
+            replications=replications,
+            workers=workers,
+            progress=progress,
+            extrapolate=extrapolate,
+        )
+    if json:
+        from sim.results import to_json
+
+        print(to_json(found.document()), end="")
+        return
+    print(f"first: {before.title}", f"second: {after.title}", "", after.question, "", sep="\n")
+    choice = "the profile given by --profile" if overridden else "the profile named by each scenario"
+    _print_grounds(choice, dict.fromkeys([*found.first.rests_on(), *found.second.rests_on()]))
+    table = found.table()
+    _print_table(table.itertuples(index=False), tuple(table.columns))
+    print()
+    for note in found.notes():
+        print(f"  - {note}")
+    print(f"{found.first.replications} replications of each, seed {seed}.")
+
+
+@simulation.command()
 def report(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="a result folder")],
     out: Annotated[Path | None, typer.Option(metavar="FILE", help="instead of DIR/report.html")] = None,
@@ -158,6 +207,9 @@ def replay(
         Path | None, typer.Option(metavar="FILE", help="write the profile with the errors on held-out loads in it")
     ] = None,
     extrapolate: Extrapolate = False,
+    at_speed: Annotated[
+        bool, typer.Option("--at-speed", help="CPU times × how slow the machine was then, by the job before each run")
+    ] = False,
     details: Annotated[bool, typer.Option("--details", help="every load beside the errors over all")] = False,
     json: Json = False,
     quiet: Quiet = False,
@@ -174,6 +226,7 @@ def replay(
             bundles,
             chosen,
             seed=seed,
+            at_speed=at_speed,
             extrapolate=extrapolate,
             workers=workers or cpu_count() or 1,
             progress=progress,

@@ -10,6 +10,8 @@ from scenarios.profile import Measured, Profile, Range
 
 SAME_PIXELS = 0.02
 """Share by which a picture may lie beyond an end of the range: 852 lines are encoded as 854 are."""
+NEAR_BITS = 0.5
+"""Share by which a source's bitrate may lie beyond an end of the range: decoding has a term in bytes."""
 
 
 def require_coverage(
@@ -59,6 +61,8 @@ def _beyond(measured: Measured, source: Source, ladder: Ladder, content: str | N
     for fps in sorted({source.fps, *(rung.fps for rung in ladder.rungs)}):
         if not measured.fps.holds(fps, slack=SAME_PIXELS):
             yield f"{fps:g} frames a second, measured were {_text(measured.fps)}"
+    if not measured.source_bps.holds(source.bitrate_bps, slack=NEAR_BITS):
+        yield f"a source of {source.bitrate_bps:,.0f} bit/s, measured were {_text(measured.source_bps)}"
     if content is not None and content not in measured.contents:
         yield f"content {content!r}, measured were {', '.join(measured.contents)}"
 

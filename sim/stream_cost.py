@@ -51,7 +51,7 @@ def frame_costs(
     """
     frame_bytes = source.bitrate_bps / BITS_PER_BYTE / source.fps
     decode_s = float(decode_cpu_s(values, source, np.array(frame_bytes), content=content)) if ladder.encoded else 0.0
-    encoding = _content_factor(values, "encode", content) if ladder.encoded else 1.0
+    encoding = content_factor(values, "encode", content) if ladder.encoded else 1.0
     return FrameCosts(
         receive_s=needed(values, "ingest_cpu_s_per_frame") + needed(values, "ingest_cpu_s_per_byte") * frame_bytes,
         decode_s=decode_s,
@@ -80,7 +80,7 @@ def decode_cpu_s(
         CalibrationError: the values lack a coefficient or the content.
     """
     of_frame = needed(values, "decode_cpu_s_per_frame") + needed(values, "decode_cpu_s_per_pixel") * source.pixels
-    return (of_frame + needed(values, "decode_cpu_s_per_byte") * frame_bytes) * _content_factor(
+    return (of_frame + needed(values, "decode_cpu_s_per_byte") * frame_bytes) * content_factor(
         values, "decode", content
     )
 
@@ -166,6 +166,15 @@ def origin_cpu_s(values: Mapping[str, float], *, requests: Floats, sent_bytes: F
     return per_request * requests + needed(values, f"origin_cpu_s_per_byte {transport}") * sent_bytes
 
 
+def content_factor(values: Mapping[str, float], of: str, content: str | None) -> float:
+    """Return `of` a content ÷ that of the reference content, which None stands for.
+
+    Raises:
+        CalibrationError: the content was not measured.
+    """
+    return 1.0 if content is None else needed(values, f"{of}_content_factor {content}")
+
+
 def needed(values: Mapping[str, float], key: str) -> float:
     """Return one coefficient.
 
@@ -189,9 +198,3 @@ def _scale_s(values: Mapping[str, float], source: Source, rung: Rung) -> float:
         + needed(values, "scale_cpu_s_per_source_pixel") * source.pixels
         + needed(values, "scale_cpu_s_per_rung_pixel") * rung.pixels
     )
-
-
-def _content_factor(values: Mapping[str, float], stage: str, content: str | None) -> float:
-    if content is None:
-        return 1.0
-    return needed(values, f"{stage}_content_factor {content}")

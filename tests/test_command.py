@@ -34,7 +34,7 @@ def refused(done: subprocess.CompletedProcess[str], code: int, *words: str) -> N
 
 def test_help_names_every_verb(tmp_path):
     done = headroom(tmp_path, "--help")
-    verbs = ("doctor", "validate", "resolve", "run", "report", "serve", "measure", "load", "fit", "replay")
+    verbs = ("doctor", "validate", "resolve", "run", "compare", "report", "serve", "measure", "load", "fit", "replay")
     assert done.returncode == 0
     assert all(f"  {verb} " in done.stdout for verb in verbs)
 
@@ -43,7 +43,7 @@ def test_run_prints_one_json_object_and_nothing_else(tmp_path):
     done = headroom(tmp_path, "run", str(ROOT / "scenarios/library/baseline.yaml"), "--replications", "1", "--json")
     answer = json.loads(done.stdout)
     assert (done.returncode, done.stderr) == (0, "")
-    assert answer["profile"] == "epyc-2c-x264-ultrafast"
+    assert answer["profile"] == "xeon-2c-x264-ultrafast"
     assert {row["metric"] for row in answer["metrics"]} >= {"nodes_peak", "segment_hit_ratio", "egress_usd_per_month"}
     assert str(ROOT) not in done.stdout
 
@@ -103,7 +103,7 @@ def copied(tmp_path: Path, change: str, to: str) -> Path:
 @pytest.mark.parametrize("verb", ["fit", "replay"])
 def test_a_bundle_of_another_version(tmp_path, verb):
     copied(tmp_path, '"headroom_bundle": 3', '"headroom_bundle": 4')
-    options = ["--out", "p.yaml"] if verb == "fit" else ["--profile", "epyc-2c-x264-ultrafast"]
+    options = ["--out", "p.yaml"] if verb == "fit" else ["--profile", "xeon-2c-x264-ultrafast"]
     refused(headroom(tmp_path, verb, "bundle", *options), 2, "bundle schema 3, this headroom reads 2", "measure again")
     assert not (tmp_path / "p.yaml").exists()
 

@@ -45,3 +45,6 @@ def test_the_page_of_performance_is_what_the_benchmarks_printed():
 
 def test_the_page_of_fidelity_is_what_the_benchmark_printed():
     assert fidelity.PAGE.read_text(encoding="utf-8") == fidelity.page()
+    readme = fidelity.README.read_text(encoding="utf-8")
+    assert readme.count(fidelity.MARKS[0]) == readme.count(fidelity.MARKS[1]) == 1
+    assert fidelity.with_table(readme) == readme

@@ -118,7 +118,8 @@ def _error(sample: Sample, values: Mapping[str, float], source: Source, ladder: 
     base = values["base_cpu_s_per_s"] * chosen["wall_s"] / chosen["media_s"]
     growth = np.array([load_growth(values, utilisation) for utilisation in chosen["utilisation"]])
     foreseen = stream_cpu_s(values, source, ladder) * growth + base
-    return float(np.average(foreseen / (chosen["cpu_s"] / chosen["media_s"]) - 1.0, weights=weights))
+    seen = chosen["cpu_s"] * chosen["speed"] / chosen["media_s"]
+    return float(np.average(foreseen / seen - 1.0, weights=weights))
 
 
 def _within(source: Source, ladder: Ladder, others: list[tuple[Source, Ladder]]) -> bool:

@@ -14,6 +14,7 @@ from scenarios.profile import Profile
 from sim.calibration.arrivals import Arrivals, arrivals_of
 from sim.calibration.evidence import hardware, holding_loads
 from sim.calibration.outcome import Outcome, measured
+from sim.calibration.speed import slowness_of_runs
 from sim.calibration.tables import Bundle, read_bundle, valid_runs
 
 
@@ -49,6 +50,7 @@ class MeasuredRun:
         verdict: "holds" or "overloaded".
         arrivals: all of it that a prediction may know.
         seen: what became of it.
+        slowness: how much longer CPU took then than in the fit's measurement, see `speed`; NaN where unknown.
     """
 
     case: Case
@@ -56,6 +58,7 @@ class MeasuredRun:
     verdict: str
     arrivals: Arrivals
     seen: Outcome
+    slowness: float
 
     @property
     def load(self) -> int:
@@ -100,6 +103,7 @@ def read_measurements(folders: Sequence[Path], profile: Profile) -> Measurements
     left_out: dict[str, int] = {}
     for bundle in bundles:
         in_sample = bundle.meta.identity in profile.measured.bundles
+        slowness = slowness_of_runs(bundle.runs, profile)
         for row in valid_runs(bundle).to_dict("records"):
             if row["preset"] != profile.encoder.preset:
                 left_out[row["preset"]] = left_out.get(row["preset"], 0) + 1
@@ -107,7 +111,12 @@ def read_measurements(folders: Sequence[Path], profile: Profile) -> Measurements
             case = Case(row["ladder"], row["clip"], row["preset"], row["start"], in_sample)
             number = int(row["run"])
             runs[bundle.meta.identity, number] = MeasuredRun(
-                case, int(row["repeat"]), row["verdict"], arrivals_of(bundle, number), measured(bundle, number)
+                case,
+                int(row["repeat"]),
+                row["verdict"],
+                arrivals_of(bundle, number),
+                measured(bundle, number),
+                float(slowness[number]),
             )
     if not runs:
         raise CalibrationError(

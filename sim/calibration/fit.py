@@ -21,6 +21,7 @@ from sim.calibration.profile_file import write_profile
 from sim.calibration.rates import run_facts
 from sim.calibration.scheduling import GRIDS, Fitted, fit_scheduling, observed_loads
 from sim.calibration.service_costs import service_cost_draws, service_costs
+from sim.calibration.speed import reference_cpu_s
 from sim.calibration.workers import Progress, part_of
 from sim.sampling import stream
 
@@ -153,8 +154,7 @@ def _remarks(evidence: Evidence, error: LawError, cores: Fitted) -> dict[str, st
     remarks = {
         "usable_core_fraction": ", ".join(_knees(evidence)),
         "encode_cpu_s_per_pixel": str(error),
-        "encode_content_factor": f"against {evidence.chief.content}",
-        "decode_content_factor": f"against {evidence.chief.content}",
+        **{name: f"against {evidence.chief.content}" for name in COEFFICIENTS if name.endswith("_content_factor")},
         **dict.fromkeys(vars(cores.best), str(cores)),
         **dict.fromkeys(("decode_cpu_s_per_pixel", "scale_cpu_s_per_source_pixel", "rss_bytes_per_pixel"), one_size),
     }
@@ -172,6 +172,7 @@ def _knees(evidence: Evidence) -> Iterator[str]:
 
 def _measured(evidence: Evidence, facts: pd.DataFrame) -> Measured:
     segments = evidence.bundle.segments
+    reference_s = reference_cpu_s(evidence.bundle.runs)
     behind = segments["run"].isin(evidence.holding_runs()["run"]) & ~segments["warm_up"]
     return Measured(
         bundles=evidence.identities,
@@ -180,6 +181,7 @@ def _measured(evidence: Evidence, facts: pd.DataFrame) -> Measured:
         utilisation=Range(low=rounded(float(facts["share"].min())), high=rounded(float(facts["share"].max()))),
         segments=int((behind & segments["closing_arrival_s"].notna()).sum()),
         contended=evidence.contended,
+        reference_cpu_s=None if reference_s is None else rounded(reference_s),
     )
 
 

@@ -41,11 +41,13 @@ def held_out_table(result: ReplayResult, profile: Profile) -> HeldOutErrors:
         profile: of the machine on which the held-out loads were measured.
 
     Raises:
-        CalibrationError: the replay was of another profile; it holds nothing out; what it holds out was not
-            measured by a protocol, or by several, or on another machine; or the fit has seen it.
+        CalibrationError: the replay was of another profile, or at another speed; it holds nothing out; what it holds
+            out was not measured by a protocol, or by several, or on another machine; or the fit has seen it.
     """
     if result.profile != profile.name:
         raise CalibrationError(f"a replay with profile {result.profile} says nothing of profile {profile.name}")
+    if result.at_speed:
+        raise CalibrationError("a held-out table is of the profile as it is; replay without --at-speed")
     metas = _held_out_bundles(result.bundles, profile)
     metrics = result.metrics[~result.metrics["in_sample"]]
     _check_unseen(metrics, metas, profile)

@@ -74,7 +74,9 @@ def usable_core_fraction(found: Sequence[Bracket], *, rng: np.random.Generator |
 def _share(sample: Sample, case: int, streams: int) -> Floats:
     at = _at(sample, case, streams)
     weights = sample.weights[:, at]
-    share = sample.facts["share"].to_numpy(float)[at] * sample.slow[:, at]
+    # A slow machine holds fewer streams at the same share of its cores: the speed that is known moves no share.
+    off_speed = sample.slow[:, at] / sample.facts["speed"].to_numpy(float)[at]
+    share = sample.facts["share"].to_numpy(float)[at] * off_speed
     found: Floats = (weights * share).sum(axis=1) / weights.sum(axis=1)
     return found
 

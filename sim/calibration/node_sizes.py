@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import math
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -28,6 +29,8 @@ WINDOW_SEGMENTS = 5
 """After the warm-up."""
 HALF, FULL = 0.5, 0.8
 """Shares of N_max at which latency is told."""
+OVERLOADED = 1.5
+"""Share of N_max at which the growth of the lag is told."""
 SEED = 1
 DIGITS = 6
 
@@ -82,6 +85,9 @@ def _node_size(pattern: Arrivals, values: Mapping[str, float]) -> NodeSize | Non
         usable_core_fraction=_rounded(min(n_max * whole.cpu_s_per_stream_s / pattern.cores, 1.0)),
         segment_publish_half_s=_publish_s(pattern, HALF * n_max, values),
         segment_publish_full_s=_publish_s(pattern, FULL * n_max, values),
+        overloaded_lag_s_per_s=_rounded(
+            max(_outcome(pattern, math.ceil(OVERLOADED * n_max), values).slope.middle, 0.0)
+        ),
     )
 
 

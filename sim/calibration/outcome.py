@@ -107,14 +107,15 @@ def outcome_of(
     return Outcome(
         (frames["encoded_s"] - frames["arrival_s"]).dropna().to_numpy(float),
         segments["closed_s"] - segments["closing_arrival_s"],
-        _cpu_s_per_stream_s(arrivals, services),
+        cpu_s_per_stream_s(arrivals, services),
         slope,
         not growing,
         np.full(len(arrivals.streams), startup_s),
     )
 
 
-def _cpu_s_per_stream_s(arrivals: Arrivals, services: Sequence[StreamService]) -> float:
+def cpu_s_per_stream_s(arrivals: Arrivals, services: Sequence[StreamService]) -> float:
+    """Return CPU of the whole server process per stream-second of the window."""
     cpu_s, media_s = 0.0, 0.0
     for stream, service in zip(arrivals.streams, services, strict=True):
         within = (stream.arrival_s >= arrivals.window_start_s) & (stream.arrival_s <= arrivals.window_end_s)

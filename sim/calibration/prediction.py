@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import statistics
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from sim.calibration.cases import Case, MeasuredRun, Measurements, bracket
 from sim.calibration.n_max_search import n_max_of
 from sim.calibration.null_models import NullModels
 from sim.calibration.outcome import Outcome, predicted
+from sim.calibration.speed import require_known, slowed
 from sim.calibration.workers import Progress, results_of
 
 Key = tuple[object, ...]
@@ -39,6 +41,7 @@ def predict(
     profile: Profile,
     *,
     seed: int,
+    at_speed: bool,
     workers: int,
     executor: Executor | None,
     progress: Progress | None,
@@ -46,9 +49,12 @@ def predict(
     """Return every prediction that a replay needs; service times are drawn with `seed` + the run's repeat.
 
     Raises:
-        CalibrationError: the profile lacks a source or a rung, or a load is too short for a verdict.
+        CalibrationError: the profile lacks a source or a rung, a load is too short for a verdict, or with `at_speed`
+            it is not known how fast the machine was.
     """
-    jobs = _jobs(measurements, profile, seed=seed)
+    if at_speed:
+        _require_speed(measurements, profile)
+    jobs = _jobs(measurements, profile, seed=seed, at_speed=at_speed)
     found = results_of(jobs, workers=workers, executor=executor, progress=progress)
     outcomes = {key: result for key, result in found.items() if isinstance(result, Outcome)}
     cases = measurements.by_case()
@@ -88,13 +94,23 @@ def _measured_singles(case: Case, cases: Mapping[Case, Sequence[MeasuredRun]]) -
     return own or [seen for _, seen in alone]
 
 
-def _jobs(measurements: Measurements, profile: Profile, *, seed: int) -> Jobs:
+def _require_speed(measurements: Measurements, profile: Profile) -> None:
+    for (bundle, _), run in measurements.runs.items():
+        require_known(run.slowness, bundle, profile)
+
+
+def _jobs(measurements: Measurements, profile: Profile, *, seed: int, at_speed: bool) -> Jobs:
     """Return what is to be done."""
-    cases, values = measurements.by_case(), profile.middle()
+    cases, middle = measurements.by_case(), profile.middle()
     known = bands_rest_on(cases)
+
+    def values_for(runs: Sequence[MeasuredRun]) -> dict[str, float]:
+        return slowed(middle, statistics.median(run.slowness for run in runs)) if at_speed else middle
+
     searches: Jobs = {}
     others: Jobs = {}
     for case, runs in cases.items():
+        values = values_for(runs)
         pattern = min((run.arrivals for run in runs), key=lambda load: len(load.streams))
         if case not in known or bracket(runs):
             stagger = stagger_s([run.arrivals for run in runs])
@@ -103,5 +119,5 @@ def _jobs(measurements: Measurements, profile: Profile, *, seed: int) -> Jobs:
             single = replicated(pattern, 1, stagger_s=0.0)
             others["single", case] = functools.partial(predicted, single, values=values, seed=seed)
     for key, run in measurements.runs.items():
-        others[key] = functools.partial(predicted, run.arrivals, values=values, seed=seed + run.repeat)
+        others[key] = functools.partial(predicted, run.arrivals, values=values_for([run]), seed=seed + run.repeat)
     return others | searches

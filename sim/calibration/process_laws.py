@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
+import numpy.typing as npt
 
-from sim.calibration.evidence import BASE_STREAMS, Case
+from sim.calibration.evidence import Case
 from sim.calibration.laws import run_weights, stages_per_stream_s
 from sim.calibration.regression import Floats, distinct, relative_nnls
 from sim.calibration.resample import Sample
@@ -85,32 +86,47 @@ def latency_laws(sample: Sample) -> dict[str, Floats]:
 def spread_laws(sample: Sample, cases: Sequence[Case], *, preset: str) -> dict[str, Floats]:
     """Return variation and keyframe factors of the stages: means over rungs of single streams of the reference content.
 
-    A decoded keyframe costs what its bytes do. Muxing costs the same for every frame but the one that opens a segment.
+    For every content a factor on each: a screen stands still, and then everything on it moves. Of a content that was
+    run with no single stream its smallest load serves. A decoded keyframe costs what its bytes do. Muxing costs the
+    same for every frame but the one that opens a segment, whatever it shows.
     """
-    facts, weights = sample.facts, run_weights(sample)
-    # Frames of another content vary in another way: a screen stands still, and then everything on it moves.
-    reference = (facts["content"] == cases[0].content).to_numpy() & (facts["preset"] == preset).to_numpy()
-    single = (facts["streams"] == BASE_STREAMS).to_numpy() & reference
-    if not single.any():
-        single = (facts["streams"] == BASE_STREAMS).to_numpy()
+    facts, reference = sample.facts, cases[0].content
     positions = [str(position) for position in range(max(len(case.ladder.rungs) for case in cases))]
-    values = {}
-    for name, quantity, subjects in (
-        ("decode", "decode", [""]),
-        ("encode", "picture", positions),
-        ("mux", "mux", positions),
-    ):
-        squares, factors, taken = [], [], []
-        for of in subjects:
-            squares.append(_squared_variation(sample, quantity, of)[:, single])
-            factors.append(_keyframe_factor(sample, quantity, of)[:, single])
-            taken.append(weights[:, single])
-        share = np.hstack(taken)
-        if name != "mux":
-            values[f"{name}_cpu_cv"] = np.sqrt(_average(np.hstack(squares), share))
-        if name != "decode":
-            values[f"{name}_keyframe_factor"] = _average(np.hstack(factors), share)
+    judged = facts[facts["holds"] & (facts["preset"] == preset)]
+    values: dict[str, Floats] = {}
+    for content in sorted(set(judged["content"]), key=lambda content: content != reference):
+        of_content = judged[judged["content"] == content]
+        fewest = of_content.index[of_content["streams"] == of_content["streams"].min()]
+        single = facts.index.isin(fewest)
+        spread = {
+            "decode_cpu_cv": np.sqrt(_pooled(sample, _squared_variation, "decode", [""], single)),
+            "encode_cpu_cv": np.sqrt(_pooled(sample, _squared_variation, "picture", positions, single)),
+            "encode_keyframe": _pooled(sample, _keyframe_factor, "picture", positions, single),
+        }
+        if content == reference:
+            values = {f"{name}_factor" if name == "encode_keyframe" else name: of for name, of in spread.items()}
+            values["mux_keyframe_factor"] = _pooled(sample, _keyframe_factor, "mux", positions, single)
+            base = spread
+        values |= {f"{name}_content_factor {content}": _ratio(of, base[name]) for name, of in spread.items()}
     return values
+
+
+def _ratio(values: Floats, base: Floats) -> Floats:
+    """Return one ÷ the other; 1 where both are the same, 0 among them."""
+    ratio: Floats = np.divide(values, base, out=np.ones_like(values), where=values != base)
+    return ratio
+
+
+def _pooled(
+    sample: Sample,
+    statistic: Callable[[Sample, str, str], Floats],
+    quantity: str,
+    subjects: Sequence[str],
+    chosen: npt.NDArray[np.bool_],
+) -> Floats:
+    """Return the weighted mean of a statistic over some runs and all that each has of the subjects."""
+    found = [statistic(sample, quantity, of)[:, chosen] for of in subjects]
+    return _average(np.hstack(found), np.hstack([run_weights(sample)[:, chosen]] * len(subjects)))
 
 
 def _squared_variation(sample: Sample, quantity: str, of: str) -> Floats:

@@ -44,6 +44,7 @@ class ReplayResult:
         fitted: identities of those that the profile was fitted to.
         profile: name of the profile.
         seed: of the predicted service times.
+        at_speed: whether CPU times were those of the machine's speed when each bundle was measured.
         metrics: one row per case, load and figure, and one of N_max for each case that was searched. Columns:
             ladder, clip, preset, start and in_sample (the fit has seen it), which are the case; load, streams at
             once; band, of load ÷ N_max; repeats; metric, unit, measured, predicted; error, a signed fraction of the
@@ -59,6 +60,7 @@ class ReplayResult:
     fitted: tuple[str, ...]
     profile: str
     seed: int
+    at_speed: bool
     metrics: pd.DataFrame
     segments: pd.DataFrame
     notes: tuple[str, ...]
@@ -84,7 +86,8 @@ class ReplayResult:
         """Return the errors by band and over all loads with their notes, for a terminal; with `details` every load."""
         named = "Bundle" if len(self.bundles) == 1 else "Bundles"
         identities = ", ".join(meta.identity for meta in self.bundles)
-        lines = [f"{named} {identities} replayed with profile {self.profile}, seed {self.seed}"]
+        speed = ", at the speed of the day" * self.at_speed
+        lines = [f"{named} {identities} replayed with profile {self.profile}{speed}, seed {self.seed}"]
         for title, table, left in [*(self._of_loads() if details else ()), *self._tables()]:
             lines += ["", title, "", *aligned(table, left=left)]
         lines += ["", *(f"  - {note}" for note in self.notes)]
@@ -97,6 +100,7 @@ class ReplayResult:
             "bundles": [meta.identity for meta in self.bundles],
             "profile": self.profile,
             "seed": self.seed,
+            "at_speed": self.at_speed,
             "notes": list(self.notes),
             "cannot_know": list(CANNOT_KNOW),
             "held_out": records(self.summary(in_sample=False)),
@@ -149,6 +153,7 @@ def replay(
     profile: Profile,
     *,
     seed: int = 1,
+    at_speed: bool = False,
     extrapolate: bool = False,
     workers: int = 1,
     executor: Executor | None = None,
@@ -163,20 +168,24 @@ def replay(
         folders: bundles of one machine.
         profile: predicts.
         seed: of the service times.
+        at_speed: whether every CPU time is multiplied by how much longer the fixed job took before the runs of a
+            bundle than before those of the fit. That one number is then read from the bundle too.
         extrapolate: whether loads beyond what the profile was measured for are predicted too.
         workers: processes; 1 stays in this one. No digit depends on it.
         executor: makes the predictions instead of own processes.
         progress: told after each prediction.
 
     Raises:
-        CalibrationError: a bundle cannot be read or is all void, they do not belong together, or the profile was not
-            measured for a source, a rung or the preset.
+        CalibrationError: a bundle cannot be read or is all void, they do not belong together, the profile was not
+            measured for a source, a rung or the preset, or with `at_speed` it is not known how fast the machine was.
     """
     chosen = [folders] if isinstance(folders, Path) else list(folders)
     measurements = read_measurements(chosen, profile)
     for runs in measurements.by_case().values():
         require_coverage(profile, runs[0].arrivals.source, runs[0].arrivals.ladder, extrapolate=extrapolate)
-    predictions = predict(measurements, profile, seed=seed, workers=workers, executor=executor, progress=progress)
+    predictions = predict(
+        measurements, profile, seed=seed, at_speed=at_speed, workers=workers, executor=executor, progress=progress
+    )
     cases = measurements.by_case()
     shares = predictions.n_max | bands_rest_on(cases)
     bands = {
@@ -189,6 +198,7 @@ def replay(
         profile.measured.bundles,
         profile.name,
         seed,
+        at_speed,
         metrics,
         pd.concat(_segment_parts(measurements, predictions, bands), ignore_index=True),
         tuple(notes(measurements, profile, metrics)),

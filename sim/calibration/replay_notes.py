@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 
 import pandas as pd
@@ -12,10 +13,12 @@ from sim.calibration.cases import Case, MeasuredRun, Measurements
 from sim.calibration.comparison import BANDS
 from sim.calibration.evidence import hardware
 from sim.calibration.prediction import bands_rest_on
+from sim.calibration.speed import slowness_of_runs
 
 WITHIN = [name for _, name in BANDS]
 CANNOT_KNOW = (
     "what an unseen clip shows: its frames are taken to cost what those of the reference content do",
+    "how many bits a rung is encoded to: encoding has no term in bits",
     "how the costs of single frames hang together: each is drawn by itself, so that no burst of dear ones comes",
     "Python's global lock: threads wait for cores in the model, not for each other",
     "caches, memory bandwidth and clocks that cores share, beyond one growth of all costs with the cores in use",
@@ -80,6 +83,12 @@ def _notes_of_bundle(
         )
     if meta.identity not in profile.measured.bundles and meta.depth != "holdout":
         yield f"{named}not fitted, but held out by no protocol either: its ladders may be ones that the fit has seen"
+    factor = float(slowness_of_runs(runs, profile).median())
+    if not math.isnan(factor):
+        yield (
+            f"{named}the fixed job took {factor - 1:+.1%} of CPU time against the runs of the fit: by so much was the "
+            "machine slower then (+) or faster (-)"
+        )
     if meta.contended:
         yield f"{named}contended: other load disturbed the measurement"
     if void := int((runs["verdict"] == "void").sum()):

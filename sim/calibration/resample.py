@@ -4,6 +4,7 @@ What is resampled, and what stands in where there is nothing to resample:
 
 * Runs of one case and load with replacement, where it was repeated; within each run segment blocks
   (`sim.calibration.blocks`), with replacement too.
+* Every CPU time is brought to the middle speed of the machine over all runs, as far as the fixed job tells it.
 * A run is one observation of the machine's speed at that moment. One lognormal factor per case, load and draw
   multiplies all that is CPU time there. Its spread is the spread between streams of one run and, as long as the
   load was run fewer than `FEW_REPEATS` times, `UNREPEATED_CV` ÷ √runs beside it: two runs that happen to agree
@@ -37,7 +38,7 @@ class Sample:
         columns: position of each column of `sim.calibration.blocks.block_sums` in `sums`.
         sums: of the blocks of each run, shape (draws, runs, columns).
         weights: how often each run was taken, shape (draws, runs).
-        slow: factor on all CPU times of each run, shape (draws, runs).
+        slow: factor on all CPU times of each run, shape (draws, runs): to the middle speed, and in a draw off it.
     """
 
     facts: pd.DataFrame
@@ -78,14 +79,14 @@ class Sample:
 def whole(facts: pd.DataFrame, sums: pd.DataFrame) -> Sample:
     """Return the measurement as it is: one draw in which everything counts once."""
     by_run = sums.groupby("run").sum().reindex(facts.index).fillna(0.0)
-    ones = np.ones((1, len(facts)))
-    return Sample(facts, _positions(sums), by_run.to_numpy(float)[np.newaxis], ones, ones)
+    speed = facts["speed"].to_numpy(float)[np.newaxis]
+    return Sample(facts, _positions(sums), by_run.to_numpy(float)[np.newaxis], np.ones((1, len(facts))), speed)
 
 
 def resampled(facts: pd.DataFrame, sums: pd.DataFrame, *, draws: int, rng: np.random.Generator) -> Sample:
     """Return `draws` resamples; see the module for how each is drawn."""
     resums = np.zeros((draws, len(facts), sums.shape[1]))
-    weights, slow = np.zeros((draws, len(facts))), np.ones((draws, len(facts)))
+    weights, slow = np.zeros((draws, len(facts))), np.tile(facts["speed"].to_numpy(float), (draws, 1))
     numbers = sums.index.get_level_values("run")
     blocks = {run: sums[numbers == run].to_numpy(float) for run in facts.index}
     spread = stream_spread(sums)
@@ -93,7 +94,7 @@ def resampled(facts: pd.DataFrame, sums: pd.DataFrame, *, draws: int, rng: np.ra
     for _, group in positions.groupby([facts["case"], facts["streams"]], sort=True):
         repeats = len(group)
         weights[:, group] = rng.multinomial(repeats, np.full(repeats, 1 / repeats), size=draws)
-        slow[:, group] = _speed_factor(spread, repeats=repeats, draws=draws, rng=rng)[:, np.newaxis]
+        slow[:, group] *= _speed_factor(spread, repeats=repeats, draws=draws, rng=rng)[:, np.newaxis]
         for run, position in group.items():
             size = len(blocks[run])
             if size:

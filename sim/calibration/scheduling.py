@@ -25,8 +25,9 @@ from sim.calibration.arrivals import Arrivals, Floats, arrivals_of
 from sim.calibration.cores import Scheduling
 from sim.calibration.evidence import Case, Evidence
 from sim.calibration.node import NodeRecords, run_node
-from sim.calibration.outcome import SEGMENT, measured
+from sim.calibration.outcome import SEGMENT, cpu_s_per_stream_s, measured
 from sim.calibration.service import StreamService, service_times
+from sim.calibration.speed import slowed
 from sim.calibration.tables import Bundle
 from sim.calibration.workers import Progress, part_of, results_of
 
@@ -52,10 +53,12 @@ class ObservedLoad:
     Attributes:
         arrivals: all that the model may know of it.
         latencies_s: what was measured, see `_latencies`.
+        cpu_s_per_stream_s: of the whole server process in the whole run.
     """
 
     arrivals: Arrivals
     latencies_s: Floats
+    cpu_s_per_stream_s: float
 
 
 @dataclass(frozen=True)
@@ -125,7 +128,7 @@ def fit_scheduling(
         workers: processes; no digit depends on it.
         progress: told after each load of each of the two grids.
     """
-    known = [(load, service_times(load.arrivals, values=values, seed=SEED)) for load in loads]
+    known = [(load, _services(load, values)) for load in loads]
     first = [Scheduling(*triple) for triple in itertools.product(*GRID.values())]
     total = GRIDS * len(known)
     losses = _losses(first, known, workers, part_of(progress, 0, total))
@@ -133,6 +136,12 @@ def fit_scheduling(
     second = [triple for triple in _around(best) if triple not in first]
     losses = np.vstack([losses, _losses(second, known, workers, part_of(progress, len(known), total))])
     return Fitted(pd.DataFrame([vars(triple) for triple in first + second]), losses)
+
+
+def _services(load: ObservedLoad, values: Mapping[str, float]) -> tuple[StreamService, ...]:
+    """Return service times that cost in all what was measured: an error of the laws is not the scheduler's."""
+    expected = cpu_s_per_stream_s(load.arrivals, service_times(load.arrivals, values=values, seed=SEED))
+    return service_times(load.arrivals, values=slowed(values, load.cpu_s_per_stream_s / expected), seed=SEED)
 
 
 def _losses(
@@ -175,7 +184,8 @@ def _observed(bundle: Bundle, run: int) -> ObservedLoad:
     rungs = bundle.rungs.merge(frames[["run", "stream", "frame"]], on=["run", "stream", "frame"])
     segments = bundle.segments[(bundle.segments["run"] == run) & (bundle.segments["closing_arrival_s"] <= end_s)]
     seen = measured(dataclasses.replace(bundle, frames=frames, rungs=rungs, segments=segments), run)
-    return ObservedLoad(arrivals.until(end_s), _latencies(seen.frame_latency_s, seen.publish_s.to_numpy(float)))
+    latencies_s = _latencies(seen.frame_latency_s, seen.publish_s.to_numpy(float))
+    return ObservedLoad(arrivals.until(end_s), latencies_s, seen.cpu_s_per_stream_s)
 
 
 def _predicted_latencies(arrivals: Arrivals, records: NodeRecords) -> Floats:

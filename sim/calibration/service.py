@@ -13,7 +13,16 @@ from scenarios.errors import CalibrationError
 from scenarios.ladder import Rung
 from sim.calibration.arrivals import Arrivals, Bools, Floats, StreamArrivals
 from sim.sampling import stream as random_stream
-from sim.stream_cost import FrameCosts, decode_cpu_s, frame_costs, load_growth, needed, stream_cpu_s, utilisation
+from sim.stream_cost import (
+    FrameCosts,
+    content_factor,
+    decode_cpu_s,
+    frame_costs,
+    load_growth,
+    needed,
+    stream_cpu_s,
+    utilisation,
+)
 
 Segments = npt.NDArray[np.int64]
 
@@ -71,7 +80,7 @@ def service_times(arrivals: Arrivals, *, values: Mapping[str, float], seed: int)
     """
     source, ladder, streams = arrivals.source, arrivals.ladder, len(arrivals.streams)
     # What an unseen clip shows is not known: it counts as the reference content.
-    content = arrivals.content if f"decode_content_factor {arrivals.content}" in values else None
+    content = arrivals.content if f"encode_content_factor {arrivals.content}" in values else None
     send_s = needed(values, "generator_cpu_s_per_frame") if arrivals.has_generator else 0.0
     cpu_s = streams * (stream_cpu_s(values, source, ladder, content) + send_s * source.fps)
     growth = load_growth(values, utilisation(values, cpu_s, cores=arrivals.cores))
@@ -115,30 +124,33 @@ class _Drawing:
     def _of_rung(self, rung: Rung, position: int, segments: Segments) -> RungService:
         stream: StreamArrivals = self.arrivals.streams[position]
         other_s = self.costs.other_s * self.growth
-        opens, key_share = np.r_[True, np.diff(segments) > 0], 1.0 / (self.arrivals.ladder.segment_s * rung.fps)
+        opens = np.r_[True, np.diff(segments) > 0]
         # The frame that opens a segment has the one before it written out.
-        mux_s = other_s + self._expected("mux", self.costs.mux_s[rung.name], is_keyframe=opens, key_share=key_share)
+        mux_s = other_s + self._expected("mux", self.costs.mux_s[rung.name], opens, rung)
         if rung.copied:
             return RungService(np.ones(segments.size, dtype=bool), None, mux_s)
         cost_s = self.costs.scale_s[rung.name] + self.costs.encode_s[rung.name]
-        picture_s = self._expected("encode", cost_s, is_keyframe=opens, key_share=key_share) * self._noise(
-            "encode_cpu_cv", position, rung.name
-        )
+        noise = self._noise("encode_cpu_cv", position, rung.name)
+        picture_s = self._expected("encode", cost_s, opens, rung) * noise
         return RungService(stream.kept(rung.fps, segments), picture_s + other_s, mux_s)
 
-    def _expected(self, kind: str, cost_s: float, *, is_keyframe: Bools, key_share: float) -> Floats:
-        """Return each frame's expected cost; frames cost the law's mean where `key_share` are keyframes."""
+    def _expected(self, kind: str, cost_s: float, opens: Bools, rung: Rung) -> Floats:
+        """Return each frame's expected cost; the mean over a segment, whose first frame is a keyframe, is the law's."""
         mean, factor = cost_s * self.growth, self.values[f"{kind}_keyframe_factor"]
+        if kind == "encode":
+            factor *= content_factor(self.values, "encode_keyframe", self.content)
+        key_share = 1.0 / (self.arrivals.ladder.segment_s * rung.fps)
         if key_share * factor >= 1.0:
             raise CalibrationError(
                 f"{kind}_keyframe_factor is {factor:.3g}, but {key_share:.1%} of the frames are "
                 "keyframes: the profile was measured with keyframes further apart; measure such a source"
             )
         ordinary = mean * (1.0 - key_share * factor) / (1.0 - key_share)
-        return np.where(is_keyframe, mean * factor, ordinary)
+        return np.where(opens, mean * factor, ordinary)
 
     def _noise(self, cv_name: str, position: int, name: str) -> Floats:
-        sigma = math.sqrt(math.log1p(self.values[cv_name] ** 2))
+        cv = self.values[cv_name] * content_factor(self.values, cv_name, self.content)
+        sigma = math.sqrt(math.log1p(cv**2))
         generator = random_stream(self.seed, position, f"replay {name}")
         frames = self.arrivals.streams[position].pts_s.size
         return generator.lognormal(-(sigma**2) / 2, sigma, size=frames)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import datetime
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -117,6 +117,8 @@ class Truth:
     """Share of all cores up to which a load holds."""
     content: Mapping[str, float] = field(default_factory=lambda: {"camera": 1.0, "screen": 0.6})
     """Factor on decoding and encoding."""
+    keyframes: Mapping[str, float] = field(default_factory=lambda: {"camera": 1.0, "screen": 1.6})
+    """Factor on the keyframe factor of encoding."""
     presets: Mapping[str, float] = field(default_factory=lambda: {"ultrafast": 1.0, "veryfast": 2.0})
     """Factor on encoding."""
 
@@ -184,12 +186,15 @@ def write_bundle(
     voids: tuple[int, ...] = (),
     idle: bool = False,
     arrival_s: np.ndarray | None = None,
+    slowness: Callable[[int], float] = lambda run: 1.0,
+    tells_speed: bool = False,
     **facts: object,
 ) -> Path:
     """Write a bundle whose runs follow `truth`; runs of the numbers in `voids` are void.
 
     `loads` replaces those of every case; `arrival_s` the arrivals of every stream, to replay a process with a closed
-    form; `idle` adds the memory before the first stream; `facts` go to `store`.
+    form; `idle` adds the memory before the first stream; `slowness` multiplies every CPU time of a run, and
+    `tells_speed` adds the fixed job before each; `facts` go to `store`.
     """
     truth, rng = truth or Truth(), np.random.default_rng(seed)
     frames: dict[str, list[pd.DataFrame]] = {name: [] for name in TABLES}
@@ -197,7 +202,7 @@ def write_bundle(
     for repeat in range(repeats):
         for case in cases:
             for streams in loads or case.loads:
-                made = _Run(rng, truth, case, run, streams, repeat, segments)
+                made = _Run(rng, truth, case, run, streams, repeat, segments, slowness(run), tells_speed)
                 for name, frame in made.tables(void=run in voids, idle=idle, arrival_s=arrival_s).items():
                     frames[name].append(frame)
                 run += 1
@@ -214,6 +219,8 @@ class _Run:
     streams: int
     repeat: int
     segments: int
+    slow: float
+    tells_speed: bool
 
     def tables(self, *, void: bool, idle: bool, arrival_s: np.ndarray | None) -> dict[str, pd.DataFrame]:
         """Return every table of the run."""
@@ -225,7 +232,7 @@ class _Run:
         stages_s = found["frames"].loc[warm, "decode_cpu_s"].sum()
         of_rungs = found["rungs"][found["rungs"]["frame"] >= WARM_UP * SEGMENT_FRAMES]
         stages_s += of_rungs[["scale_cpu_s", "encode_cpu_s", "mux_cpu_s"]].to_numpy().sum()
-        growth = 1 + laws["cpu_growth_with_load"] * load
+        growth = self.slow * (1 + laws["cpu_growth_with_load"] * load)
         receiving = laws["ingest_cpu_s_per_frame"] + laws["ingest_cpu_s_per_byte"] * self.case.source.bitrate_bps / 240
         ingest_s = receiving * 30 * media_s * growth + laws["base_cpu_s_per_s"] * wall_s
         other_s = laws["other_cpu_s_per_job"] * (1 + 2 * len(self.case.ladder.rungs)) * 30 * media_s * growth
@@ -240,7 +247,7 @@ class _Run:
             "concurrent_streams": self.streams,
             "repeat": self.repeat,
             "start": self.case.start,
-            "reference_cpu_s": None,
+            "reference_cpu_s": 0.5 * self.slow if self.tells_speed else None,
             "wall_s": wall_s,
             "media_s": media_s,
             "server_cpu_s": min(stages_s + ingest_s + other_s, 0.95 * wall_s * MACHINE.cores),
@@ -269,7 +276,7 @@ class _Run:
         is_key = index % SEGMENT_FRAMES == 0
         load = utilisation(self.truth, self.case, self.streams)
         grown = np.where(index < WARM_UP * SEGMENT_FRAMES, COLD, 1.0)
-        grown = grown * (1 + self.truth.laws["cpu_growth_with_load"] * load)
+        grown = self.slow * grown * (1 + self.truth.laws["cpu_growth_with_load"] * load)
         costs, laws = mean_costs(self.truth, self.case), self.truth.laws
         key = {"run": self.run, "stream": stream}
         mean_bytes = self.case.source.bitrate_bps / 240
@@ -301,7 +308,8 @@ class _Run:
     def _rung(self, key, of, is_key, arrivals, decode, grown, costs):
         count, laws = is_key.size, self.truth.laws
         mean = costs[f"scale {of.name}"] + costs[f"encode {of.name}"]
-        share, factor = is_key.mean(), laws["encode_keyframe_factor"]
+        share = is_key.mean()
+        factor = laws["encode_keyframe_factor"] * self.truth.keyframes[self.case.content]
         ordinary = mean * (1 - share * factor) / (1 - share)
         picture = grown * np.where(is_key, mean * factor, ordinary) * self._noise("encode_cpu_cv", count)
         encoded = arrivals + decode + picture

@@ -46,6 +46,8 @@ OTHER_BYTES = (SOURCE.bitrate_bps / 8 / FPS - KEY_BYTES / SEGMENT_FRAMES) * SEGM
 """So that a segment has the bitrate of the source."""
 COST = 7.4
 """Factor on all CPU times, so that few streams of few frames fill the machine."""
+REFERENCE_S = 0.5
+"""CPU time of the fixed job on the day of the fit."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -66,7 +68,11 @@ def true_profile(*, wrong: Mapping[str, float] | None = None) -> Profile:
         update={
             "name": "synthetic",
             "measured": ours.measured.model_copy(
-                update={"bundles": ("in-sample",), "ladders": (measured_ladder("chief", SOURCE, CHIEF, capacity=5),)}
+                update={
+                    "bundles": ("in-sample",),
+                    "ladders": (measured_ladder("chief", SOURCE, CHIEF, capacity=5),),
+                    "reference_cpu_s": REFERENCE_S,
+                }
             ),
             "coefficients": coefficients,
         }
@@ -88,6 +94,7 @@ def write_runs(
     identity: str,
     held_out: bool = True,
     segments: int = 6,
+    slowness: float | None = 1.0,
     day_cv: float = 0.01,
     seed: int = 1,
     voids: Sequence[int] = (),
@@ -100,6 +107,7 @@ def write_runs(
         identity: of the bundle.
         held_out: whether it follows a protocol.
         segments: of each stream, warm-up excluded.
+        slowness: of the machine against the day of the fit; None: as on that day, and the fixed job was not run.
         day_cv: coefficient of variation of the machine's speed between runs.
         seed: of everything random.
         voids: numbers of runs that are void.
@@ -110,7 +118,9 @@ def write_runs(
     for entry in series:
         for load, repeats in entry.loads.items():
             for repeat in range(repeats):
-                _add_run(rows, entry, number, load, repeat, segments=segments, speed=rng.normal(1, day_cv), rng=rng)
+                speed = (slowness or 1.0) * rng.normal(1, day_cv)
+                _add_run(rows, entry, number, load, repeat, segments=segments, speed=speed, rng=rng)
+                rows["runs"][-1]["reference_cpu_s"] = slowness and REFERENCE_S * speed
                 number += 1
     for run in rows["runs"]:
         if run["run"] in voids:

@@ -149,7 +149,24 @@ def test_content_costs_its_factor(profile):
         assert factor.low <= 0.6 <= factor.high
         assert factor.middle == pytest.approx(0.6, rel=0.05)
         assert "against camera" in factor.provenance.source
+    for spread, expected in (("encode_keyframe", 1.6), ("encode_cpu_cv", 1.0), ("decode_cpu_cv", 1.0)):
+        assert profile.coefficient(f"{spread}_content_factor", "camera").middle == 1.0
+        assert profile.coefficient(f"{spread}_content_factor", "screen").middle == pytest.approx(expected, rel=0.15)
     assert profile.measured.contents == ("camera", "screen")
+
+
+def test_what_was_measured_while_the_machine_was_slow_is_brought_to_its_usual_speed(tmp_path):
+    """The last two ladders were run on a machine a third slower; only the fixed job can tell that from their size."""
+    errors = []
+    for told in (False, True):
+        slow = {"slowness": lambda run: 1.3 if run >= 9 else 1.0, "tells_speed": told}
+        folder = write_bundle(tmp_path / f"told-{told}", cases=SEVERAL, repeats=1, **slow)
+        values = fit([folder], name="slow").middle()
+        cost = values["encode_cpu_s_per_frame"] + values["encode_cpu_s_per_pixel"] * 426 * 240
+        laws = Truth().laws
+        errors.append(cost / (laws["encode_cpu_s_per_frame"] + laws["encode_cpu_s_per_pixel"] * 426 * 240) - 1)
+    assert errors[0] > 0.1
+    assert abs(errors[1]) < 0.04
 
 
 def test_another_preset_of_a_bundle_differs_in_encoding_alone(bundle, profile):
@@ -168,9 +185,10 @@ def test_another_preset_of_a_bundle_differs_in_encoding_alone(bundle, profile):
 
 
 def test_draws_are_finite_and_every_interval_has_a_width(profile):
-    certain = {"decode_content_factor camera", "encode_content_factor camera", "mux_keyframe_factor", *vars(KNOWN)}
+    certain = {"mux_keyframe_factor", *vars(KNOWN)}
     for coefficient in profile.coefficients:
-        assert coefficient.low < coefficient.high or coefficient.key in certain, coefficient.key
+        of_reference = coefficient.key.endswith("_content_factor camera")
+        assert coefficient.low < coefficient.high or of_reference or coefficient.key in certain, coefficient.key
     rows = np.array(profile.draws.rows)
     assert rows.shape == (200, len(profile.coefficients))
     assert np.isfinite(rows).all()
@@ -354,7 +372,7 @@ def test_a_damaged_bundle_is_refused(copied):
 def test_a_missing_table_and_another_version_are_refused(copied):
     meta = json.loads((copied / META_FILE).read_text())
     (copied / META_FILE).write_text(json.dumps(meta | {"headroom_bundle": 1}))
-    with pytest.raises(CalibrationError, match="bundle schema 1, this headroom reads 2"):
+    with pytest.raises(CalibrationError, match="bundle schema 1, this headroom reads 3"):
         fit([copied], name="foreign")
     (copied / META_FILE).write_text(json.dumps(meta))
     (copied / "rungs.parquet").unlink()

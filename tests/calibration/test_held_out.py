@@ -123,7 +123,7 @@ def test_the_median_and_the_worst_are_over_loads_up_to_four_fifths(result):
 def test_what_was_not_held_out_by_protocol_is_refused(result):
     def with_meta(**changes: object) -> ReplayResult:
         metas = tuple(meta.model_copy(update=changes) for meta in result.bundles)
-        return ReplayResult(metas, ("in-sample",), "synthetic", 1, result.metrics, result.segments, ())
+        return ReplayResult(metas, ("in-sample",), "synthetic", 1, False, result.metrics, result.segments, ())
 
     with pytest.raises(CalibrationError, match="not measured by a protocol that was fixed before the fit"):
         held_out_table(with_meta(depth="full"), true_profile())
@@ -183,7 +183,7 @@ def test_the_verb_writes_the_table_into_a_profile_on_several_processes(folder, c
 
 
 def test_the_benchmark_prints_the_agreed_keys(carrying, result):
-    found = json.loads(json.dumps(fidelity.document(carrying, result)))
+    found = json.loads(json.dumps(fidelity.document(carrying, result, None, None)))
     for key in ("held_out", "noise_floor", "null_models"):
         assert {"segment_publish_mean", "frame_p95", "segment_publish_p99", "n_max", "cpu"} <= found[key].keys()
         assert found[key]["segment_publish_p99"] is None  # too few segments
@@ -195,6 +195,25 @@ def test_the_benchmark_prints_the_agreed_keys(carrying, result):
     assert found["verdicts"]["segment_publish_mean"] == "met"
     assert found["near_capacity"]
     assert found["cannot_know"]
+    assert found["held_out_at_speed"] is None
+    assert fidelity.document(carrying, result, result, None)["held_out_at_speed"] == found["held_out"]
+
+
+def test_a_slower_day_is_told_and_predicted_where_its_speed_may_be_known(tmp_path):
+    loads = [Series("single", {2: 2})]
+    slow = write_runs(tmp_path / "slow", loads, identity="slow", slowness=1.2)
+    plain, at_speed = (replay(slow, true_profile(), at_speed=known) for known in (False, True))
+    errors = [result.summary(in_sample=False).set_index("metric")["error"]["cpu"] for result in (plain, at_speed)]
+    assert errors[0] == pytest.approx(1 / 6, abs=0.03)
+    assert errors[1] < 0.03
+    assert any("took +20." in note or "took +19." in note for note in plain.notes)
+    assert "at the speed of the day" in at_speed.table_text()
+    with pytest.raises(CalibrationError, match="without --at-speed"):
+        held_out_table(at_speed, true_profile())
+    older = write_runs(tmp_path / "older", loads, identity="older", slowness=None)
+    with pytest.raises(CalibrationError, match="bundle older does not say how fast its machine was"):
+        replay(older, true_profile(), at_speed=True)
+    assert not any("fixed job" in note for note in replay(older, true_profile()).notes)
 
 
 def test_the_benchmark_fits_and_replays_the_committed_bundles_that_the_profile_names(

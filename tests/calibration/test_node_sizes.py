@@ -10,14 +10,16 @@ from platforms import scenario
 from profiles import profile
 from synthetic_held_out import Series, true_profile, write_runs
 
+from benchmarks.fidelity import BUNDLES, committed
 from scenarios.catalogue import load_catalogue
-from scenarios.profile import PROFILES, NodeSize, load_profile
+from scenarios.profile import NodeSize, load_profile
 from sim.calibration.evidence import gather
 from sim.calibration.node_sizes import node_sizes, pattern_of
+from sim.calibration.outcome import predicted
 from sim.calibration.profile_file import write_profile
 from sim.capacity import node_plan, usable_core_fraction
 
-SHIPPED = "epyc-2c-x264-ultrafast"
+SHIPPED = "xeon-2c-x264-ultrafast"
 
 
 @pytest.fixture(scope="module")
@@ -38,6 +40,14 @@ def test_more_cores_hold_more_streams_with_no_longer_latency(sizes):
     assert streams == sorted(set(streams))
     assert all(size.segment_publish_half_s < size.segment_publish_full_s for size in sizes)
     assert sizes[2].segment_publish_full_s < sizes[1].segment_publish_full_s
+
+
+def test_beyond_capacity_lag_grows_by_what_the_cores_cannot_do(sizes, pattern):
+    values = true_profile().middle()
+    for size in sizes:
+        asked = math.ceil(1.5 * size.capacity_streams) * predicted(pattern, values=values, seed=1).cpu_s_per_stream_s
+        fluid = 1.0 - size.cores / asked
+        assert size.overloaded_lag_s_per_s == pytest.approx(fluid, abs=0.12)
 
 
 def test_dearer_frames_never_let_a_node_hold_more(pattern, sizes):
@@ -68,6 +78,7 @@ def test_the_usable_share_of_another_node_is_the_measured_one_times_the_models_r
             usable_core_fraction=share,
             segment_publish_half_s=0.02,
             segment_publish_full_s=0.03,
+            overloaded_lag_s_per_s=0.3,
         )
         for cores, share in shares.items()
     )
@@ -84,8 +95,8 @@ def test_the_usable_share_of_another_node_is_the_measured_one_times_the_models_r
 def test_the_shipped_sizes_are_what_the_node_model_gives():
     """Derived figures are tested equal: the same bundles and the profile's own coefficients give them again."""
     shipped = load_profile(SHIPPED)
-    bundle = PROFILES.parent / "bundles" / SHIPPED
-    found = node_sizes(pattern_of(gather([bundle])), shipped.middle(), cores=(2, 4))
+    fitted, _ = committed(shipped, BUNDLES)
+    found = node_sizes(pattern_of(gather(fitted)), shipped.middle(), cores=(2, 4))
     assert found == tuple(size for size in shipped.nodes if size.cores in (2, 4))
 
 

@@ -79,5 +79,5 @@ def test_published_facts_of_the_first_instances():
 
 
 def test_a_profile_that_does_not_exist_gets_a_hint():
-    with pytest.raises(ScenarioError, match="did you mean 'epyc-2c-x264-ultrafast'"):
-        load_profile("epyc-2c-x264-ultrafst")
+    with pytest.raises(ScenarioError, match="did you mean 'xeon-2c-x264-ultrafast'"):
+        load_profile("xeon-2c-x264-ultrafst")

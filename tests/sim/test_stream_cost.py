@@ -91,6 +91,12 @@ def small(height: int = 360, fps: float = 30.0, codec: str = "h264") -> Ladder:
         (SOURCE, small(), None, r"rung small of 640x360@30, measured were 409,920 to 921,600 pixels; measure such"),
         (SOURCE.model_copy(update={"width": 640, "height": 360}), LADDER, None, r"a source of 640x360@30, measured"),
         (SOURCE, small(540, fps=60.0), None, r"60 frames a second, measured were 30"),
+        (
+            SOURCE.model_copy(update={"bitrate_bps": 6e6}),
+            LADDER,
+            None,
+            r"a source of 6,000,000 bit/s, measured were 3,5",
+        ),
         (SOURCE, LADDER, "game", r"content 'game', measured were camera"),
     ],
 )
