@@ -73,6 +73,7 @@ class Comparison:
             unit = row["unit"]
             first, second = (interval_text(row[name], math.nan, math.nan, unit)[0] for name in ("first", "second"))
             change, between = interval_text(row["difference"], row["low"], row["high"], unit)
+            change = change.replace("%", "points")  # of percent: a share of a share would be another figure
             told = "yes" if row["low"] > 0 or row["high"] < 0 else "no"
             same = row["first"] == row["second"] and row["low"] == row["high"] == 0.0
             cells = ("–", "–", "the same") if same else (change, between, told)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from pathlib import Path
 
 import numpy as np
@@ -94,5 +95,6 @@ def test_the_command_prints_the_differences_of_the_library():
     assert "What do 24 smaller clusters instead of 8 do" in done.output
     (hits,) = [line for line in done.output.splitlines() if line.startswith("segment requests served by a cluster")]
     assert hits.rstrip().endswith("yes")
+    assert re.search(r" -\d+\.\d+ points ", hits)
     (fleet,) = [line for line in done.output.splitlines() if line.startswith("nodes needed at the highest moment")]
     assert fleet.rstrip().endswith("the same")
