@@ -13,7 +13,7 @@ from typing import Any
 from pipeline.ladders import LADDER_BACKENDS
 from pipeline.ladders.choice import Choice
 from pipeline.ladders.probe import require_packages
-from pipeline.load.clip import SourceClip
+from pipeline.load.clip import SourceClip, source_clip
 from pipeline.measure.bundle_writer import Tables, require_free, write_bundle
 from pipeline.measure.encoder import encoder_facts, require_measurable
 from pipeline.measure.host import machine_facts
@@ -89,6 +89,7 @@ def prepared(
     say(plan.describe())
     say(choice.why)
     progress(0.0, "making the source clips")
+    source_clip()  # that of the fixed job
     return {one.case: one.case.clip() for one in series}
 
 

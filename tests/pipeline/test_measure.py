@@ -75,12 +75,13 @@ def test_the_bundle_describes_the_measurement(bundle):
     assert bundle.ladder == LADDER
     assert bundle.runs["concurrent_streams"].tolist()[0] == 1
     assert set(bundle.runs["ladder"]) == {"ladder"}
+    assert bundle.runs["reference_cpu_s"].between(0.05, 10.0).all()
 
 
 def test_budget_and_results_were_told(measured):
     _, said, progress = measured
     assert said[1].startswith("encoder x264")
-    assert said[0].startswith("budget 60 s, about 33 s expected: loads of 4 segments of 1 s")
+    assert said[0].startswith("budget 60 s, about 34 s expected: loads of 4 segments of 1 s")
     assert said[2].startswith("N = 1: ")
     assert progress[0] == (0.0, "making the source clips")
     doing = f"{PLAN.series[0].case.label}, N = 1"
