@@ -1,0 +1,31 @@
+"""Closed forms and exact recursions that the simulator is tested against; each with its source."""
+
+from sim.theory.caches import edge_misses
+from sim.theory.infrastructure import SpotPool, surge_deficit
+from sim.theory.kiefer_wolfowitz import kiefer_wolfowitz
+from sim.theory.live_load import live_from_empty, periodic_response
+from sim.theory.queues import (
+    ErlangA,
+    FiniteQueue,
+    deterministic_wait_s,
+    erlang_b,
+    erlang_c,
+    erlang_c_wait_quantile_s,
+    erlang_c_wait_s,
+)
+
+__all__ = [
+    "ErlangA",
+    "FiniteQueue",
+    "SpotPool",
+    "deterministic_wait_s",
+    "edge_misses",
+    "erlang_b",
+    "erlang_c",
+    "erlang_c_wait_quantile_s",
+    "erlang_c_wait_s",
+    "kiefer_wolfowitz",
+    "live_from_empty",
+    "periodic_response",
+    "surge_deficit",
+]

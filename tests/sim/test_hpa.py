@@ -1,0 +1,220 @@
+"""The HPA on vectors worked out by hand from the controller's rules, each with the arithmetic beside it."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from pydantic import ValidationError
+
+from scenarios.hpa import HorizontalPodAutoscalerSpec, milli
+from sim.components.hpa import HorizontalPodAutoscaler, MetricMissingError, Pods, Seen, Tolerances, proposal
+
+GUIDE = {
+    "minReplicas": 50,
+    "maxReplicas": 5000,
+    "metrics": [
+        {
+            "type": "External",
+            "external": {
+                "metric": {"name": "sqs_queue_depth"},
+                "target": {"type": "AverageValue", "averageValue": "5"},
+            },
+        }
+    ],
+}
+"""The autoscaler of the guide."""
+TENTH = Tolerances(0.1, 0.1)
+
+
+def spec(**changes) -> HorizontalPodAutoscalerSpec:
+    return HorizontalPodAutoscalerSpec.model_validate_json(json.dumps(GUIDE | changes))
+
+
+def pods(ready: int, unready: int = 0, pending: int = 0) -> Pods:
+    groups = (("r", ready), ("u", unready), ("p", pending))
+    return Pods(*(frozenset(f"{letter}{number}" for number in range(count)) for letter, count in groups))
+
+
+def cpu(target: int = 50):
+    metric = {"type": "Resource", "resource": {"name": "cpu", "target": {"type": "Utilization"}}}
+    metric["resource"]["target"]["averageUtilization"] = target
+    return spec(metrics=[metric]).metrics[0]
+
+
+def per_pod(target: str = "10"):
+    metric = {
+        "type": "Pods",
+        "pods": {"metric": {"name": "streams"}, "target": {"type": "AverageValue", "averageValue": target}},
+    }
+    return spec(metrics=[metric]).metrics[0]
+
+
+def queue(depth: float) -> Seen:
+    return Seen(pods(0), external={"sqs_queue_depth": round(depth * 1000)})
+
+
+@pytest.mark.parametrize(
+    ("text", "thousandths"),
+    [("5", 5000), (5, 5000), ("500m", 500), ("10k", 10_000_000), ("1Ki", 1_024_000), ("0.5m", 1), (2.5, 2500)],
+)
+def test_quantities_are_thousandths_rounded_up(text, thousandths):
+    assert milli(text) == thousandths
+
+
+@pytest.mark.parametrize(
+    ("depth", "current", "replicas"),
+    [
+        (250, 50, 50),
+        (251, 50, 50),  # 251 ÷ (5 × 50) = 1.004 lies within a tenth
+        (275, 50, 50),  # 1.1 still does
+        (276, 50, 56),  # ⌈276 ÷ 5⌉
+        (24_996, 5000, 5000),
+        (12_500, 50, 2500),
+        (0, 2500, 0),
+        (225, 50, 50),  # 0.9 still does
+        (224, 50, 45),
+    ],
+)
+def test_the_guides_queue_depth_proposes(depth, current, replicas):
+    assert proposal(spec().metrics[0], queue(depth), current, TENTH) == replicas
+
+
+def test_an_external_value_counts_the_pods_that_are_ready():
+    metric = {
+        "type": "External",
+        "external": {"metric": {"name": "sqs_queue_depth"}, "target": {"type": "Value", "value": "100"}},
+    }
+    one = spec(metrics=[metric]).metrics[0]
+    seen = Seen(pods(8, unready=2), external={"sqs_queue_depth": 150_000})
+    assert proposal(one, seen, 10, TENTH) == 12  # ⌈1.5 × 8⌉
+    assert proposal(one, seen, 0, TENTH) == 2  # ⌈1.5⌉
+
+
+def test_utilisation_is_whole_percent_before_it_is_a_ratio():
+    requests = {"cpu": 1000}
+    used = {"cpu": {"r0": 559, "r1": 560}}
+    seen = Seen(pods(2), by_pod=used, requests=requests)
+    assert proposal(cpu(), seen, 2, TENTH) == 2  # 55 % ÷ 50 % = 1.1 holds, 55.95 % did not
+    more = Seen(pods(2), by_pod={"cpu": {"r0": 560, "r1": 560}}, requests=requests)
+    assert proposal(cpu(), more, 2, TENTH) == 3  # 56 ÷ 50 = 1.12, ⌈2.24⌉
+    with pytest.raises(MetricMissingError, match="request no cpu"):
+        proposal(cpu(), Seen(pods(2), by_pod=used), 2, TENTH)
+
+
+def test_pods_without_a_sample_pull_towards_no_change():
+    requests = {"cpu": 1000}
+    low = Seen(pods(4), by_pod={"cpu": {"r0": 200, "r1": 200}}, requests=requests)
+    # 20 % of 50 %; the two others as if at 100 %: 60 % is above the target, so nothing happens
+    assert proposal(cpu(), low, 4, TENTH) == 4
+    high = Seen(pods(4), by_pod={"cpu": {"r0": 900, "r1": 900, "r2": 900}}, requests=requests)
+    # 90 %; the fourth as if at 0: 67 % ÷ 50 % = 1.34, ⌈5.36⌉
+    assert proposal(cpu(), high, 4, TENTH) == 6
+    plain = Seen(pods(4), by_pod={"streams": {"r0": 2000, "r1": 2000}})
+    # 2 of 10; the two others as if at 10: 6 of 10, ⌈0.6 × 4⌉
+    assert proposal(per_pod(), plain, 4, TENTH) == 3
+
+
+def test_pods_that_start_dampen_growth_and_are_left_out_of_shrinking():
+    requests = {"cpu": 1000}
+    busy = {"r0": 1000, "r1": 1000, "u0": 1000, "u1": 1000}
+    seen = Seen(pods(2, unready=2), by_pod={"cpu": busy}, requests=requests)
+    # 100 % of the ready ones is twice the target, with the two others at 0 it is 50 %: within the tolerance
+    assert proposal(cpu(), seen, 4, TENTH) == 4
+    idle = Seen(pods(2, unready=2), by_pod={"cpu": dict.fromkeys(busy, 100)}, requests=requests)
+    assert proposal(cpu(), idle, 4, TENTH) == 1  # 10 ÷ 50 = 0.2 of the two that count
+    waiting = Seen(pods(2, pending=1), by_pod={"streams": {"r0": 20_000, "r1": 20_000}})
+    # 2.0; with the pending one at 0: 13,333 ÷ 10,000, ⌈1.3333 × 3⌉
+    assert proposal(per_pod(), waiting, 3, TENTH) == 4
+
+
+def grown(autoscaler: HorizontalPodAutoscaler, depth: float, replicas: int, syncs: int, *, from_s: float = 0.0):
+    """Return the replicas after each of so many syncs at which the queue is so deep."""
+    found = []
+    for number in range(syncs):
+        at_s = from_s + 15.0 * number
+        wanted = autoscaler.sync(queue(depth), current=replicas, at_s=at_s)
+        autoscaler.scaled(replicas, wanted, at_s=at_s)
+        found.append(wanted)
+        replicas = wanted
+    return found
+
+
+@pytest.mark.parametrize("behavior", [{}, {"behavior": {}}])
+def test_from_50_to_5000_takes_seven_syncs(behavior):
+    autoscaler = HorizontalPodAutoscaler(spec(**behavior))
+    assert grown(autoscaler, 25_000, 50, 7) == [100, 200, 400, 800, 1600, 3200, 5000]
+
+
+def test_a_queue_that_drains_is_believed_after_the_window():
+    autoscaler = HorizontalPodAutoscaler(spec(behavior={}))
+    assert grown(autoscaler, 12_500, 2500, 1) == [2500]
+    found = grown(autoscaler, 0, 2500, 21, from_s=15.0)
+    # the last recommendation of 2500 was at 0 s; 300 s later it is no longer after the cutoff
+    assert found == [2500] * 19 + [50, 50]
+
+
+def test_policies_count_from_the_start_of_their_period():
+    behavior = {"scaleUp": {"policies": [{"type": "Pods", "value": 10, "periodSeconds": 60}]}}
+    autoscaler = HorizontalPodAutoscaler(spec(behavior=behavior))
+    assert grown(autoscaler, 5000, 50, 6) == [60, 60, 60, 60, 70, 70]
+    fewest = {
+        "scaleDown": {
+            "stabilizationWindowSeconds": 0,
+            "selectPolicy": "Min",
+            "policies": [
+                {"type": "Pods", "value": 4, "periodSeconds": 15},
+                {"type": "Percent", "value": 10, "periodSeconds": 15},
+            ],
+        }
+    }
+    autoscaler = HorizontalPodAutoscaler(spec(behavior=fewest, minReplicas=1))
+    assert grown(autoscaler, 0, 100, 2) == [96, 92]  # 4 of 100, then 4 of 96: 10 % would be more
+    assert grown(autoscaler, 0, 30, 1, from_s=300.0) == [27]  # 10 % of 30 is less than 4
+    never = HorizontalPodAutoscaler(spec(behavior={"scaleDown": {"selectPolicy": "Disabled"}}))
+    assert grown(never, 0, 500, 30) == [500] * 30
+
+
+def test_a_window_upwards_takes_the_smallest_of_late():
+    autoscaler = HorizontalPodAutoscaler(spec(behavior={"scaleUp": {"stabilizationWindowSeconds": 60}}))
+    assert grown(autoscaler, 250, 50, 1) == [50]
+    assert grown(autoscaler, 1000, 50, 4, from_s=15.0) == [50, 50, 50, 100]
+
+
+def test_the_largest_proposal_counts_and_a_missing_metric_forbids_to_shrink():
+    both = spec(metrics=[*GUIDE["metrics"], json.loads(per_pod().model_dump_json(by_alias=True, exclude_none=True))])
+    streams = {"streams": {f"r{n}": 20_000 for n in range(100)}}
+    autoscaler = HorizontalPodAutoscaler(both)
+    deep = Seen(pods(100), by_pod=streams, external={"sqs_queue_depth": 750_000})
+    assert autoscaler.recommend(deep, 100) == 200  # 150 by the queue, twice as many by the streams
+    lacking = Seen(pods(100), external={"sqs_queue_depth": 250_000})
+    assert autoscaler.recommend(lacking, 100) is None
+    assert autoscaler.recommend(Seen(pods(100), external={"sqs_queue_depth": 750_000}), 100) == 150
+    assert autoscaler.recommend(Seen(pods(100)), 100) is None
+
+
+def test_the_limits_hold_whatever_the_metrics_say():
+    autoscaler = HorizontalPodAutoscaler(spec())
+    assert autoscaler.sync(Seen(pods(0)), current=6000, at_s=0.0) == 5000
+    assert autoscaler.sync(Seen(pods(0)), current=10, at_s=0.0) == 50
+    assert autoscaler.sync(queue(100), current=0, at_s=0.0) == 0
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"minReplicas": 10, "maxReplicas": 5}, "minReplicas 10 is more than maxReplicas 5"),
+        ({"metrics": []}, "at least 1"),
+        ({"metrics": [{"type": "Pods"}]}, "the part pods and no other"),
+    ],
+)
+def test_a_manifest_that_the_api_would_refuse_is_refused(changes, message):
+    with pytest.raises(ValidationError, match=message):
+        spec(**changes)
+
+
+def test_what_a_manifest_leaves_out_is_filled_in_field_by_field():
+    behavior = spec(behavior={"scaleDown": {"stabilizationWindowSeconds": 60}}).behavior
+    assert behavior.scale_down.stabilization_window_seconds == 60
+    assert behavior.scale_down.policies[0].value == 100
+    assert [policy.value for policy in behavior.scale_up.policies] == [4, 100]
