@@ -13,7 +13,7 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 BUNDLE = ROOT / "scenarios" / "bundles" / "epyc-2c-x264-ultrafast"
-OTHER_RUNG = "extends: baseline\nset:\n  ladder.rungs.480p30.width: 640\n  ladder.rungs.480p30.height: 360\n"
+OTHER_RUNG = "extends: baseline\nset:\n  ladder.rungs.480p30.width: 320\n  ladder.rungs.480p30.height: 180\n"
 
 
 def headroom(folder: Path, *arguments: str, without: str = "") -> subprocess.CompletedProcess[str]:
@@ -59,7 +59,7 @@ def test_resolve_prints_a_scenario_that_loads_again(tmp_path):
 def test_a_profile_without_a_rung_of_the_ladder(tmp_path):
     (tmp_path / "other.yaml").write_text(OTHER_RUNG)
     done = headroom(tmp_path, "run", "other.yaml", "--out", "result")
-    refused(done, 2, "rung 480p30 of 640x360@30", "409,920 to 921,600 pixels", "headroom measure", "--extrapolate")
+    refused(done, 2, "rung 480p30 of 320x180@30", "102,240 to 921,600 pixels", "headroom measure", "--extrapolate")
     assert not (tmp_path / "result").exists()
 
 
@@ -104,7 +104,7 @@ def copied(tmp_path: Path, change: str, to: str) -> Path:
 def test_a_bundle_of_another_version(tmp_path, verb):
     copied(tmp_path, '"headroom_bundle": 3', '"headroom_bundle": 4')
     options = ["--out", "p.yaml"] if verb == "fit" else ["--profile", "xeon-2c-x264-ultrafast"]
-    refused(headroom(tmp_path, verb, "bundle", *options), 2, "bundle schema 3, this headroom reads 2", "measure again")
+    refused(headroom(tmp_path, verb, "bundle", *options), 2, "bundle schema 4, this headroom reads 3", "measure again")
     assert not (tmp_path / "p.yaml").exists()
 
 
