@@ -1,7 +1,7 @@
 """Writes `docs/fidelity.md`, and its chief table into the README: how errors are judged, and what was found.
 
 `python docs/fidelity.py --take` runs `benchmarks.fidelity` and keeps its JSON beside this file, in `measured/`; without
-it both are only written anew. No figure of them is typed by hand.
+it both are only written anew. No figure of a table is typed by hand, and a test reads those of the text.
 """
 
 from __future__ import annotations

@@ -6,6 +6,7 @@ import importlib.util
 import subprocess
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 ROOT = Path(__file__).parent.parent
@@ -45,6 +46,9 @@ def test_the_page_of_performance_is_what_the_benchmarks_printed():
 
 def test_the_page_of_fidelity_is_what_the_benchmark_printed():
     assert fidelity.PAGE.read_text(encoding="utf-8") == fidelity.page()
+    bundles = (ROOT / "scenarios" / "bundles").glob("xeon-*/runs.parquet")
+    jobs_s = pd.concat([pd.read_parquet(path, columns=["reference_cpu_s"]) for path in bundles])["reference_cpu_s"]
+    assert f"took from {jobs_s.min():.2f} to {jobs_s.max():.2f} s" in " ".join(fidelity.HEAD.split())
     readme = fidelity.README.read_text(encoding="utf-8")
     assert readme.count(fidelity.MARKS[0]) == readme.count(fidelity.MARKS[1]) == 1
     assert fidelity.with_table(readme) == readme

@@ -211,7 +211,9 @@ def _check_loads(evidence: Evidence) -> None:
             f"{folder}: no run of one stream, the smallest load is N = {min(min(case.loads) for case in cases)}; "
             "what a stream costs alone is seen at N = 1, measure that too"
         )
-    presets = sorted({case.preset for case in cases if case.capacity_streams})
+    # Of the reference content: every other one is a factor on it.
+    alike = [case for case in cases if case.content == evidence.chief.content]
+    presets = sorted({case.preset for case in alike if case.capacity_streams})
     if evidence.preset not in presets:
         raise CalibrationError(
             f"{folder}: no run that holds with preset {evidence.preset!r}; measured: {', '.join(presets)}; "

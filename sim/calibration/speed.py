@@ -6,6 +6,7 @@ around a run says more about it than the one before it.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 
 import pandas as pd
@@ -47,7 +48,7 @@ def require_known(slowness: float, bundle: str, profile: Profile) -> None:
     Raises:
         CalibrationError: the fixed job was not run in the fit's measurement or in this one.
     """
-    if slowness == slowness:
+    if not math.isnan(slowness):
         return
     where = f"profile {profile.name}" if profile.measured.reference_cpu_s is None else f"bundle {bundle}"
     raise CalibrationError(

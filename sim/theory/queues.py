@@ -74,12 +74,8 @@ class FiniteQueue:
     @property
     def probabilities(self) -> np.ndarray:
         """Of 0 … K in the system: p_n proportional to Π λ / (min(n, c) μ)."""
-        load = self.arrival_rate_per_s * self.service_time_s
-        steps = np.log(load) - np.log(np.minimum(np.arange(1, self.places + 1), self.servers))
-        logs = np.concatenate([[0.0], np.cumsum(steps)])
-        weights = np.exp(logs - logs.max())
-        probabilities: np.ndarray = weights / weights.sum()
-        return probabilities
+        leaving_per_s = np.minimum(np.arange(1, self.places + 1), self.servers) / self.service_time_s
+        return _stationary(self.arrival_rate_per_s, leaving_per_s)
 
     @property
     def refused_share(self) -> float:
@@ -129,10 +125,7 @@ class ErlangA:
         n = np.arange(1, most + 1)
         leaving_per_s = np.minimum(n, self.servers) / self.service_time_s
         leaving_per_s += np.maximum(n - self.servers, 0) / self.patience_s
-        logs = np.concatenate([[0.0], np.cumsum(math.log(self.arrival_rate_per_s) - np.log(leaving_per_s))])
-        weights = np.exp(logs - logs.max())
-        probabilities: np.ndarray = weights / weights.sum()
-        return probabilities
+        return _stationary(self.arrival_rate_per_s, leaving_per_s)
 
     @property
     def waiting_share(self) -> float:
@@ -144,3 +137,11 @@ class ErlangA:
         """Share of arrivals that give up: θ E[waiting] / λ."""
         waiting = self.probabilities @ np.maximum(np.arange(self.probabilities.size) - self.servers, 0)
         return float(waiting) / (self.patience_s * self.arrival_rate_per_s)
+
+
+def _stationary(arrival_rate_per_s: float, leaving_per_s: np.ndarray) -> np.ndarray:
+    """Return the probabilities of 0, 1 … in a birth-death process; `leaving_per_s` of 1, 2 … of them."""
+    logs = np.concatenate([[0.0], np.cumsum(math.log(arrival_rate_per_s) - np.log(leaving_per_s))])
+    weights = np.exp(logs - logs.max())
+    probabilities: np.ndarray = weights / weights.sum()
+    return probabilities
