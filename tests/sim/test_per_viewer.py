@@ -59,7 +59,7 @@ def test_hit_ratio_and_fetches_from_the_origin(both):
 
 
 def test_playlists_are_asked_for_more_regularly_than_poisson(both):
-    """A player polls once a segment, the closed form takes Poisson requests: of the clusters it fills a few per cent less."""
+    """A player polls once a segment, the closed form takes Poisson requests: clusters fill a few per cent less."""
     twin, fluid = both
     assert 0.85 * fluid["playlist_misses"] < twin["playlist_misses"] < 1.01 * fluid["playlist_misses"]
     assert twin["playlist_origin_fetches"] == pytest.approx(fluid["playlist_origin_fetches"], rel=0.09)
