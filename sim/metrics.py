@@ -17,9 +17,9 @@ from scipy import stats
 from scenarios.catalogue import Catalogue
 from scenarios.scenario import Scenario
 from sim.capacity import rated
-from sim.cost import egress_usd, months, node_hours
+from sim.cost import egress_usd, months, node_usd
 from sim.node_plan import RESOURCE_NAMES
-from sim.records import Replication
+from sim.records import REFUSED, Replication
 from sim.stream_cost import origin_cpu_s, startup_s
 
 
@@ -75,14 +75,13 @@ def start_wait_p95_s(case: Case) -> float:
 def refused_fraction(case: Case) -> float:
     """Return the share of broadcasts that asked after the start and were refused or gave up."""
     rows = case.run.broadcasts[case.run.broadcasts["publish_s"] >= 0]
-    lost = rows["outcome"].str.startswith("refused") | (rows["outcome"] == "gave up waiting")
+    lost = rows["outcome"].isin([outcome.text for outcome in REFUSED])
     return _ratio(float(lost.sum()), float(len(rows)))
 
 
 def transcode_usd_per_month(case: Case) -> float:
     """Return what the transcode nodes cost in a month."""
-    paid_h = node_hours(case.run.nodes, case.run.horizon_s)
-    return paid_h * case.run.plan.price_usd_per_hour * _months(case)
+    return float(node_usd(case.run.nodes, case.run.horizon_s).sum()) * _months(case)
 
 
 def usd_per_stream_hour(case: Case) -> float:

@@ -107,6 +107,7 @@ def _cell(cell: Cell) -> dict[str, pd.DataFrame]:
         "ticks": replication.ticks,
         "broadcasts": replication.broadcasts,
         "nodes": replication.nodes,
+        "events": replication.events,
     }
     for name, frame in frames.items():
         if name != "values":

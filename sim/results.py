@@ -34,7 +34,8 @@ from sim.ranges import ranges
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-FRAMES = ("ticks", "broadcasts", "nodes")
+RESULT_VERSION = 2
+FRAMES = ("ticks", "broadcasts", "nodes", "events")
 
 
 class Texts(NamedTuple):
@@ -54,6 +55,7 @@ class RunResult:
         ticks: one row per replication and tick; sums over the tick, states at its end.
         broadcasts: one row per replication and broadcast.
         nodes: one row per replication and transcode node.
+        events: one row per replication and failure or change of the fleet.
     """
 
     scenario: Scenario
@@ -63,6 +65,7 @@ class RunResult:
     ticks: pd.DataFrame
     broadcasts: pd.DataFrame
     nodes: pd.DataFrame
+    events: pd.DataFrame
 
     @cached_property
     def summary(self) -> pd.DataFrame:
@@ -191,7 +194,7 @@ class RunResult:
 
     def _provenance(self) -> dict[str, Any]:
         return {
-            "headroom_result": 1,
+            "headroom_result": RESULT_VERSION,
             "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
             "host": platform.node(),
             "python": platform.python_version(),
@@ -218,8 +221,8 @@ def read_result(folder: Path) -> RunResult:
     try:
         provenance = json.loads((folder / "run.json").read_text(encoding="utf-8"))
         version = provenance.get("headroom_result")
-        if version != 1:
-            raise _no_result(folder, f"result version {version!r}, this headroom reads 1")
+        if version != RESULT_VERSION:
+            raise _no_result(folder, f"result version {version!r}, this headroom reads {RESULT_VERSION}")
         frames = {
             name: pq.read_table(folder / f"{name}.parquet", page_checksum_verification=True).to_pandas()
             for name in FRAMES

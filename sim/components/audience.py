@@ -33,6 +33,10 @@ class Audience:
         hour = np.asarray(self._horizon.start_hour + at_s / 3600.0)
         return self._spec.peak_viewers * float(level(self._spec.curve, hour))
 
+    def viewers_of(self, broadcast: int) -> float:
+        """Return how many want a broadcast, as of the last step."""
+        return float(self._viewers[broadcast])
+
     def step(self, at_s: float) -> tuple[npt.NDArray[np.intp], Floats]:
         """Advance by one tick to `at_s`; return the live rows and the viewers of each, the same shape."""
         live = self._broadcasts.live(at_s)

@@ -42,6 +42,22 @@ class BroadcastTable:
     def __len__(self) -> int:
         return self.publish_s.size
 
+    @property
+    def source(self) -> npt.NDArray[np.int8]:
+        return np.zeros(len(self), np.int8)
+
+    @property
+    def content(self) -> Floats:
+        return np.ones(len(self), np.float32)
+
+    @property
+    def partner(self) -> npt.NDArray[np.bool_]:
+        return np.zeros(len(self), bool)
+
+    @property
+    def expected_viewers(self) -> Floats:
+        return np.zeros(len(self))
+
     def live(self, at_s: float) -> npt.NDArray[np.intp]:
         """Return the rows whose broadcaster wants to be live at `at_s`, ascending."""
         known = np.searchsorted(self.publish_s, at_s, side="right")
