@@ -149,6 +149,9 @@ class Admission:
         self._since: dict[int, tuple[int, float]] = {}
         """Who waits → in which line, since when."""
 
+    def __contains__(self, broadcast: int) -> bool:
+        return broadcast in self._since
+
     @property
     def waiting(self) -> int:
         """Broadcasts that wait for a place."""
