@@ -58,16 +58,19 @@ def _balances(run: Replication) -> Iterator[tuple[str, float, float, float]]:
     yield "nodes gone = rows with an end", run.nodes_at_end["gone"], gone, 0
     told = sum(count for event, count in tally.items() if event.startswith("node "))
     with_reason = int((run.nodes["reason"] != "")[run.nodes["gone_s"].notna()].sum())
-    yield (
-        "nodes gone = told with a reason",
-        told,
-        int((run.nodes["reason"] != "")[run.nodes["gone_s"].notna()].sum()),
-        0,
-    )
+    yield "nodes gone = told with a reason", told, with_reason, 0
     yield (
         "Little's law: area in service = sum of times in service",
         run.tally.service_area_s,
         float(rows["served_s"].sum()),
+        FLUID_TOLERANCE,
+    )
+    whole = rows[rows["placed_s"].notna() & (rows["interruptions"] == 0)]
+    until_s = whole["left_s"].fillna(run.horizon_s)
+    yield (
+        "time in service = end - start, of those never interrupted",
+        float(whole["served_s"].sum()),
+        float((until_s - whole["placed_s"]).sum()),
         FLUID_TOLERANCE,
     )
     yield from _crowd(ticks)
