@@ -129,6 +129,8 @@ def test_a_planted_mistake_is_named(frame, column, value, balance):
         row = int(run.broadcasts.index[run.broadcasts["outcome"] == "ended"][0])
     if column == "placed_s":
         row = int(run.broadcasts.index[run.broadcasts["placed_s"].notna()][0])
+    if column == "gone_s":
+        row = int(run.nodes.index[run.nodes["gone_s"].isna()][0])
     if column == "reason":
         row = int(run.nodes.index[run.nodes["gone_s"].notna()][0])
     books.check(run)
