@@ -136,6 +136,7 @@ class Run:
             self._log,
             self._fleet,
             self._admission,
+            self._publishers,
         )
 
     def run(self) -> None:

@@ -74,7 +74,7 @@ def run(
 ) -> None:
     """Simulate a scenario: nodes, waits, hit ratios, dollars, each with a 95 % interval."""
     scenario, chosen, overridden = _scenario_and_profile(file, profile)
-    from sim.answer import binding_text, node_price_text
+    from sim.answer import binding_text, failure_rows, node_price_text
     from sim.replication import run as simulate
 
     with _ProgressBar("replications", quiet) as progress:
@@ -99,6 +99,11 @@ def run(
     _print_grounds(choice, result.rests_on())
     table = result.table()
     _print_table(table.itertuples(index=False), tuple(table.columns))
+    if len(hit := result.failures()):
+        print()
+        _print_table(failure_rows(hit), ("failure", "at", "nodes", "broadcasts", "viewers", "99 % are back after"))
+    if result.unstable:
+        print(f"\n{result.unstable}.")
     print(f"\n{binding_text(result)}. The transcode nodes' dollars are at {node_price_text(result)}.")
     print(f"{result.replications} replications of {scenario.horizon.horizon_s / 3600:g} h, seed {seed}.")
     if out:

@@ -15,6 +15,7 @@ from sim.components.cdn import Cdn
 from sim.components.chat import Chat
 from sim.components.fleet import Fleet
 from sim.components.node import NodeState
+from sim.components.publishers import Publishers
 from sim.records import BroadcastLog, Outcome, TickLog
 
 
@@ -30,10 +31,12 @@ class Observation:
         broadcasts: BroadcastLog,
         fleet: Fleet,
         admission: Admission,
+        publishers: Publishers,
     ) -> None:
         self._horizon = scenario.horizon
         self._audience, self._cdn, self._chat = audience, cdn, chat
         self._state, self._fleet, self._admission = broadcasts.column("state"), fleet, admission
+        self._publishers = publishers
         self._count = int(self._horizon.horizon_s // self._horizon.tick_s)
         self.log = TickLog(self._count)
 
@@ -55,7 +58,9 @@ class Observation:
         return {
             "broadcasts_wanted": float(live.size),
             "broadcasts_in_service": float(fleet.in_service),
+            "broadcasts_source_only": float(np.count_nonzero(state == Outcome.SOURCE_ONLY)),
             "broadcasts_waiting": float(self._admission.waiting),
+            "broadcasts_away": float(len(self._publishers)),
             "nodes_booting": float(count[NodeState.BOOTING]),
             "nodes_ready": float(count[NodeState.READY]),
             "nodes_draining": float(count[NodeState.DRAINING]),

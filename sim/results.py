@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import html
 import json
+import math
 import os
 import platform
 import tempfile
@@ -24,6 +25,7 @@ from scenarios.errors import NotReady, Problem, ScenarioError
 from scenarios.profile import Profile
 from scenarios.scenario import Scenario
 from sim.accelerated import encoding_accelerator
+from sim.blast_radius import failures
 from sim.carried import PlanRange, carried_grounds, plan_range, range_ground
 from sim.coverage import extrapolation
 from sim.format import interval_text, range_text
@@ -78,6 +80,22 @@ class RunResult:
         return int(self.values["replication"].nunique())
 
     @property
+    def unstable(self) -> str:
+        """In how many runs, and from when on, more want a place than the largest fleet has; empty if in none."""
+        rows = self.values[self.values["metric"] == "unstable_after_s"]["value"].dropna()
+        if rows.empty:
+            return ""
+        most = self.scenario.platform.transcode.max_nodes
+        return (
+            f"UNSTABLE in {len(rows)} of {self.replications} runs: from {rows.median() / 3600:.2g} h after the start "
+            f"on (median) more broadcasts want a place than {most:,} nodes (max_nodes) hold; no wait is told there"
+        )
+
+    def failures(self) -> pd.DataFrame:
+        """Return what each failure hits and how long it takes until service is back, as `blast_radius.failures`."""
+        return failures(self.events, self.ticks)
+
+    @property
     def binding(self) -> str:
         """The resource of a transcode node that saturates first, by the mean over replications."""
         rows = self.summary[self.summary["metric"].str.startswith("full_node_")]
@@ -117,7 +135,6 @@ class RunResult:
 
     def document(self) -> dict[str, Any]:
         """Return the answer as plain data: no time, path or host, so equal runs give equal text."""
-        rows = self.summary.astype(object).where(self.summary.notna(), None)
         return {
             "title": self.scenario.title,
             "question": self.scenario.question,
@@ -125,9 +142,11 @@ class RunResult:
             "seed": self.seed,
             "replications": self.replications,
             "binding_resource": self.binding,
+            "unstable": self.unstable or None,
+            "failures": _plain_rows(self.failures()),
             "rests_on": self.rests_on(),
             "ranges": {metric: list(ends) for metric, ends in self.ranges.items()},
-            "metrics": rows.to_dict("records"),
+            "metrics": _plain_rows(self.summary),
         }
 
     def plot_fleet(self) -> Figure:
@@ -210,6 +229,13 @@ class RunResult:
         grounds = "".join(f"<li>{html.escape(line)}</li>" for line in self.rests_on())
         question = html.escape(self.scenario.question)
         return f"<p><b>{question}</b></p><ul>{grounds}</ul>{self.table().to_html(index=False)}"
+
+
+def _plain_rows(frame: pd.DataFrame) -> list[dict[str, Any]]:
+    """Return rows as plain data; what is unknown, or never comes, is null."""
+    finite = frame.replace([math.inf, -math.inf], math.nan)
+    rows: list[dict[str, Any]] = finite.astype(object).where(finite.notna(), None).to_dict("records")
+    return rows
 
 
 def read_result(folder: Path) -> RunResult:
