@@ -28,6 +28,10 @@ class SpecModel(BaseModel):
     )
 
 
+class FromFileBeside:
+    """Marks a field that holds a mapping: a text there names a file beside the scenario, whose content it stands for."""
+
+
 def _in(unit: str) -> BeforeValidator:
     def convert(value: object) -> object:
         return quantity(value, unit)

@@ -13,7 +13,6 @@ import numpy as np
 import pandas as pd
 import simpy
 
-from scenarios.autoscaler import QueueAutoscaler
 from scenarios.catalogue import Catalogue
 from scenarios.profile import Profile
 from scenarios.scenario import Scenario
@@ -21,7 +20,7 @@ from sim import books
 from sim.capacity import ingest_plan, transcode_plan
 from sim.carried import carried_values, drawn
 from sim.components.audience import Audience
-from sim.components.autoscaler import desired_nodes, follow_queue
+from sim.components.autoscaler import Autoscaling, Bounds
 from sim.components.broadcasts import BroadcastTable, draw_broadcasts
 from sim.components.cdn import Cdn
 from sim.components.chat import Chat
@@ -90,6 +89,7 @@ class _Run:
         self._cdn = Cdn(platform.cdn, scenario.ladder, workload.audience.rung_shares)
         self._chat = Chat(workload.chat, scenario.horizon.tick_s, named("chat"))
         self._fleet = self._wire_fleet(named("boot"))
+        self._autoscaling = self._wire_autoscaling()
         self._ingest = self._wire_ingest(ingest)
 
     def run(self) -> None:
@@ -97,18 +97,7 @@ class _Run:
         self._start()
         self._env.process(self._go_live())
         self._env.process(self._tick())
-        spec = self._scenario.platform.transcode
-        if isinstance(spec.autoscaler, QueueAutoscaler):
-            self._env.process(
-                follow_queue(
-                    self._env,
-                    spec.autoscaler,
-                    self._fleet,
-                    broadcasts_per_node=self._plan.broadcasts,
-                    min_nodes=spec.min_nodes,
-                    max_nodes=spec.max_nodes,
-                )
-            )
+        self._autoscaling.start()
         self._env.run(until=self._scenario.horizon.horizon_s)
         self._tally.service_changed(self._env.now, 0)
 
@@ -126,6 +115,16 @@ class _Run:
             placement=Placement(self._placed, self._turned_away, self._ended),
         )
 
+    def _wire_autoscaling(self) -> Autoscaling:
+        spec = self._scenario.platform.transcode
+        return Autoscaling(
+            self._env,
+            spec.autoscaler,
+            self._fleet,
+            bounds=Bounds(spec.min_nodes, spec.max_nodes, self._plan.broadcasts),
+            start_hour=self._scenario.horizon.start_hour,
+        )
+
     def _wire_ingest(self, plan: NodePlan) -> Ingest:
         spec = self._scenario.platform.ingest
         return Ingest(
@@ -140,17 +139,8 @@ class _Run:
 
     def _start(self) -> None:
         """Put those who are live at 0 on a fleet of the size the autoscaler holds for them."""
-        spec = self._scenario.platform.transcode
         live = self._table.live(0.0)
-        nodes = spec.min_nodes
-        if isinstance(spec.autoscaler, QueueAutoscaler):
-            wanted = desired_nodes(
-                live.size,
-                broadcasts_per_node=self._plan.broadcasts,
-                target_utilisation=spec.autoscaler.target_utilisation,
-            )
-            nodes = min(max(nodes, wanted), spec.max_nodes)
-        self._fleet.start_ready(nodes)
+        self._fleet.start_ready(self._autoscaling.initial_nodes(live.size))
         self._ingest.already_connected(live.size)
         for broadcast in live.tolist():
             self._tally.count("asked")

@@ -80,6 +80,9 @@ class Fleet:
         self._waiting: deque[int] = deque()
         self._wants_place: set[int] = set()
         self._node_of: dict[int, int] = {}
+        self._kept: set[int] = set()
+        self._idle: list[int] = []
+        self.in_service_on_ready = 0
         self.count = dict.fromkeys(NodeState, 0)
 
     @property
@@ -96,6 +99,16 @@ class Fleet:
     def nodes(self) -> int:
         """Nodes that boot or can take broadcasts: what the autoscaler counts as current."""
         return self.count[NodeState.BOOTING] + self.count[NodeState.READY]
+
+    @property
+    def ready(self) -> int:
+        """Nodes that take broadcasts."""
+        return self.count[NodeState.READY]
+
+    @property
+    def idle(self) -> int:
+        """Nodes that were drained to be kept, and are empty; they are draining ones until they resume or go."""
+        return len(self._idle)
 
     @property
     def held(self) -> int:
@@ -133,13 +146,36 @@ class Fleet:
         patience_s = min(self._queue_deadline_s, ends_in_s)
         self._after(max(0.0, patience_s), self._give_up, broadcast)
 
-    def drain(self, nodes: int) -> None:
-        """Stop placing on the emptiest nodes, booting ones first; each is gone when its last broadcast ends."""
+    def drain(self, nodes: int, *, keep: bool = False) -> None:
+        """Stop placing on the emptiest nodes, booting ones first; each is gone when its last broadcast ends.
+
+        With `keep` it is idle then instead, unless it was still booting.
+        """
         alive = [node for node, state in enumerate(self._state) if state <= NodeState.READY]
         alive.sort(key=lambda node: (self._state[node], self._held[node], -node))
         for node in alive[:nodes]:
+            if keep and self._state[node] is NodeState.READY:
+                self._kept.add(node)
             self._move(node, NodeState.DRAINING)
             self._gone_if_empty(node)
+
+    def resume(self, nodes: int) -> int:
+        """Let idle nodes take broadcasts again, the newest idle first; return how many did."""
+        resumed = [self._idle.pop() for _ in range(min(nodes, len(self._idle)))]
+        for node in resumed:
+            self._kept.remove(node)
+            self._move(node, NodeState.READY)
+        if resumed:
+            self._serve_queue()
+        return len(resumed)
+
+    def release(self, nodes: int) -> int:
+        """Let idle nodes go, the longest idle first; return how many did."""
+        released, self._idle = self._idle[:nodes], self._idle[nodes:]
+        for node in released:
+            self._kept.remove(node)
+            self._gone_if_empty(node)
+        return len(released)
 
     def _new_node(self, state: NodeState) -> int:
         node = len(self._state)
@@ -167,15 +203,21 @@ class Fleet:
             self._serve_queue()
 
     def _move(self, node: int, state: NodeState) -> None:
+        if self._state[node] is NodeState.READY:
+            self.in_service_on_ready -= self._held[node]
         self.count[self._state[node]] -= 1
         self.count[state] += 1
         self._state[node] = state
         self._takes[node] = state is NodeState.READY
 
     def _gone_if_empty(self, node: int) -> None:
-        if self._state[node] is NodeState.DRAINING and self._held[node] == 0:
-            self.gone_s[node] = self._env.now
-            self._move(node, NodeState.GONE)
+        if self._state[node] is not NodeState.DRAINING or self._held[node]:
+            return
+        if node in self._kept:
+            self._idle.append(node)
+            return
+        self.gone_s[node] = self._env.now
+        self._move(node, NodeState.GONE)
 
     def _try_place(self, broadcast: int) -> bool:
         """Place on the fullest node with room. O(nodes), in numpy."""
@@ -191,6 +233,7 @@ class Fleet:
     def _place(self, broadcast: int, node: int) -> None:
         self._free[node] -= self._demand
         self._held[node] += 1
+        self.in_service_on_ready += 1
         self._node_of[broadcast] = node
         self._tell.placed(broadcast, node)
         remaining_s = max(0.0, self._end_s[broadcast] - self._env.now)
@@ -200,6 +243,7 @@ class Fleet:
         node = self._node_of.pop(broadcast)
         self._free[node] += self._demand
         self._held[node] -= 1
+        self.in_service_on_ready -= self._state[node] is NodeState.READY
         self._tell.ended(broadcast)
         self._gone_if_empty(node)
         self._serve_queue()
