@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from scenarios.base import PositiveCount, PositiveRatio, PositiveSeconds, Ratio, Seconds, SpecModel
+from scenarios.base import NOT_EMPTY, PositiveCount, PositiveRatio, PositiveSeconds, Ratio, Seconds, SpecModel
 from scenarios.hpa_autoscaler import HpaAutoscaler
 
 __all__ = [
@@ -61,7 +62,7 @@ class ScheduleAutoscaler(SpecModel):
     """
 
     kind: Literal["schedule"]
-    steps: Annotated[tuple[Step, ...], Field(min_length=1, max_length=288)]
+    steps: Annotated[tuple[Step, ...], NOT_EMPTY, Field(max_length=288)]
     ahead_s: Seconds = 0.0
     """Each step is taken this much earlier: what a node needs from its order until it is ready."""
     sync_period_s: PositiveSeconds = 15.0
@@ -69,7 +70,7 @@ class ScheduleAutoscaler(SpecModel):
     @model_validator(mode="after")
     def _rising(self) -> ScheduleAutoscaler:
         hours = [step.hour for step in self.steps]
-        if any(later <= earlier for earlier, later in zip(hours, hours[1:], strict=False)):
+        if any(later <= earlier for earlier, later in pairwise(hours)):
             raise ValueError("the hours of its steps must rise")
         return self
 
@@ -77,10 +78,10 @@ class ScheduleAutoscaler(SpecModel):
 class PredictiveAutoscaler(SpecModel):
     """Orders for the load that Holt's linear smoothing expects `ahead_s` from now.
 
-    It sees what a controller sees, the load up to now, and nothing of the scenario's curves. The desired number of nodes
-    is ceil(max(forecast, load now) ÷ (broadcasts per node × target_utilisation)): whoever is live keeps a place, so
-    that a forecast of less frees nothing early. The time constants are assumed (a level within minutes, a trend
-    within a quarter of an hour); a shorter `trend_s` follows sooner and overshoots further.
+    It sees what a controller sees, the load up to now, and nothing of the scenario's curves. The desired number of
+    nodes is ceil(max(forecast, load now) ÷ (broadcasts per node × target_utilisation)): whoever is live keeps a place,
+    so that a forecast of less frees nothing early. The time constants are assumed (`level_s` 60 to 600, `trend_s` 300
+    to 3600); a shorter `trend_s` follows sooner and overshoots further.
     """
 
     kind: Literal["predictive"]
@@ -100,9 +101,9 @@ class UtilisationAutoscaler(SpecModel):
     """Keeps the share of taken places at a target, as target tracking of a cloud or KEDA does.
 
     Every `sync_period_s` the desired number of nodes is ceil(broadcasts in service ÷ (broadcasts per node ×
-    target_utilisation)): out at once, in at most once in `scale_in_cooldown_s` after the last change. It does not see who
-    waits: a full fleet looks 100 % taken however long the queue is, so that one sync enlarges it at most by
-    1 ÷ target_utilisation.
+    target_utilisation)): out at once, in not before `scale_in_cooldown_s` have passed since the last change. It does
+    not see who waits: a full fleet looks 100 % taken however long the queue is, so that it grows at most by
+    1 ÷ target_utilisation until new nodes are ready. Target and periods are assumed.
     """
 
     kind: Literal["utilisation"]

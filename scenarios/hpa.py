@@ -14,7 +14,7 @@ from typing import Annotated, Literal
 from pydantic import BeforeValidator, ConfigDict, Field, PlainSerializer, model_validator
 from pydantic.alias_generators import to_camel
 
-from scenarios.base import PositiveCount, SpecModel
+from scenarios.base import NOT_EMPTY, PositiveCount, SpecModel
 
 _QUANTITY = re.compile(r"([+-]?(?:\d+\.?\d*|\.\d+))(m|k|M|G|T|P|E|Ki|Mi|Gi|Ti|Pi|Ei|)")
 _SUFFIXES = {
@@ -82,7 +82,7 @@ class ScalingRules(_Api):
     """Look-back over recommendations, of which the most cautious counts."""
     select_policy: Literal["Max", "Min", "Disabled"] = "Max"
     """Which policy counts: the one that allows the largest change, the smallest, or none at all."""
-    policies: Annotated[tuple[ScalingPolicy, ...], Field(min_length=1, strict=False)]
+    policies: Annotated[tuple[ScalingPolicy, ...], NOT_EMPTY, Field(strict=False)]
     tolerance: Annotated[float, BeforeValidator(approximate), Field(ge=0, le=1000)] | None = None
     """Of this direction (Kubernetes 1.33 and later); the controller's own where it is null."""
 
@@ -227,7 +227,7 @@ class HorizontalPodAutoscalerSpec(_Api):
     """A manifest has it; in a scenario there is one fleet to scale."""
     min_replicas: PositiveCount = 1
     max_replicas: PositiveCount
-    metrics: Annotated[tuple[MetricSpec, ...], Field(min_length=1, default_factory=default_metrics)]
+    metrics: Annotated[tuple[MetricSpec, ...], NOT_EMPTY, Field(default_factory=default_metrics)]
     behavior: Behavior | None = None
     """None: the controller's older rules, which differ in small fleets (at most 4, or twice as many, at one sync)."""
 

@@ -1,4 +1,4 @@
-"""A Kubernetes HPA over the transcode fleet: its manifest, what its metrics are here, and who provides nodes for its pods.
+"""A Kubernetes HPA over the transcode fleet: its manifest, what its metrics are here, who provides nodes for its pods.
 
 One replica is one transcode pod, and one pod is one node: it requests the whole accelerator or machine.
 """
@@ -99,7 +99,7 @@ class HpaAutoscaler(SpecModel):
     """`spec` of a manifest of autoscaling/v2, as it stands in a cluster."""
     manifest: Annotated[HpaManifest | None, FromFileBeside()] = None
     """Instead of `spec`: the file of a whole manifest beside the scenario, such as `hpa.yaml`."""
-    metrics: Annotated[dict[ApiText, QueueSource | PodSource], Field(validate_default=True)] = {}
+    metrics: Annotated[dict[ApiText, QueueSource | PodSource], Field(default_factory=dict)]
     """What the manifest's External and Pods metrics are here: `{sqs_queue_depth: waiting}`.
 
     A Pods metric called `broadcasts_per_pod` needs no entry.
