@@ -236,6 +236,22 @@ def test_policies_count_from_the_start_of_their_period():
     assert grown(never, 0, 500, 30) == [500] * 30
 
 
+@pytest.mark.parametrize(
+    ("replicas", "up", "down"),
+    [
+        (1, 2, 1),  # ⌈1.1⌉: growth is rounded up, or one pod never became two; 0.9 is cut to 0, and minReplicas is 1
+        (15, 17, 13),  # ⌈16.5⌉; 13.5 is cut
+        (100, 111, 90),  # 100 × 1.1 is 110.00000000000001 in floats, there as here
+    ],
+)
+def test_ten_percent_is_rounded_as_the_controller_does(replicas, up, down):
+    tenth = {"policies": [{"type": "Percent", "value": 10, "periodSeconds": 15}]}
+    behavior = {"scaleUp": tenth, "scaleDown": tenth | {"stabilizationWindowSeconds": 0}}
+    autoscaler = HorizontalPodAutoscaler(spec(behavior=behavior, minReplicas=1))
+    assert grown(autoscaler, 25_000, replicas, 1) == [up]
+    assert grown(autoscaler, 0, replicas, 1, from_s=300.0) == [down]
+
+
 def test_a_window_upwards_takes_the_smallest_of_late():
     autoscaler = HorizontalPodAutoscaler(spec(behavior={"scaleUp": {"stabilizationWindowSeconds": 60}}))
     assert grown(autoscaler, 250, 50, 1) == [50]

@@ -103,16 +103,20 @@ def test_a_node_without_a_pod_stands_idle_until_it_was_unneeded_for_long_enough(
     assert [gone for gone in world.fleet.gone_s if gone == gone] == [620.0] * 3
 
 
-def test_a_pod_takes_an_idle_node_at_once_and_the_others_go_on_idling():
+def test_a_pod_takes_the_newest_idle_node_at_once_and_the_others_go_on_idling():
     world = Provisioned(cluster_autoscaler(), ready=4)
-    world.at(15.0).pods.drain(3)
-    world.at(300.0).pods.order(2)
-    assert (world.pods.pending, world.pods.ready, world.fleet.idle) == (0, 3, 1)
-    world.at(610.0).pods.drain(1)
+    world.at(15.0).pods.drain(2)
+    world.at(115.0).pods.drain(1)
+    assert (world.pods.ready, world.fleet.idle) == (1, 3)
+    world.at(300.0).pods.order(1)
+    assert (world.pods.pending, world.pods.ready, world.fleet.idle) == (0, 2, 2)
+    world.at(611.0).pods.drain(1)
     world.at(621.0)
-    assert world.fleet.count[NodeState.GONE] == 1  # that of the beginning
-    world.at(1211.0)
+    assert world.fleet.count[NodeState.GONE] == 2  # those of the beginning
+    world.at(1219.0)
     assert world.fleet.count[NodeState.GONE] == 2
+    world.at(1221.0)
+    assert world.fleet.count[NodeState.GONE] == 3
     assert len(world.ordered_s) == 4
 
 
