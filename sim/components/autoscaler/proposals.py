@@ -1,8 +1,8 @@
 """What one metric of a HorizontalPodAutoscaler proposes, as the controller computes it.
 
-After kubernetes/kubernetes, pkg/controller/podautoscaler/replica_calculator.go (as of 1.35). Metrics are in thousandths
-and ratios are floats, as there, and the order of operations is theirs: a controller that is right up to rounding
-orders another node now and then. Pods are counted, not named: the rules need only sums over them, and a fleet has
+After kubernetes/kubernetes, pkg/controller/podautoscaler/replica_calculator.go, as it is since tolerances belong to the
+manifest (1.33). Metrics are in thousandths and ratios are floats, as there, and the order of operations is theirs: a
+controller that is right up to rounding orders another node now and then. Pods are counted, not named: the rules need only sums over them, and a fleet has
 tens of thousands.
 """
 
