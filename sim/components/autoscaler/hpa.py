@@ -1,7 +1,7 @@
 """The algorithm of the Kubernetes HorizontalPodAutoscaler, exactly, as a function of what it sees at each sync.
 
-After kubernetes/kubernetes, pkg/controller/podautoscaler/horizontal.go, as it is since 1.28: how the proposals of the metrics
-become a number of replicas, with the controller's memory of recommendations and of changes.
+After kubernetes/kubernetes, pkg/controller/podautoscaler/horizontal.go, as it is since 1.28: how the proposals of the
+metrics become a number of replicas, with the controller's memory of recommendations and of changes.
 """
 
 from __future__ import annotations

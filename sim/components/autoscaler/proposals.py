@@ -2,8 +2,8 @@
 
 After kubernetes/kubernetes, pkg/controller/podautoscaler/replica_calculator.go, as it is since tolerances belong to the
 manifest (1.33). Metrics are in thousandths and ratios are floats, as there, and the order of operations is theirs: a
-controller that is right up to rounding orders another node now and then. Pods are counted, not named: the rules need only sums over them, and a fleet has
-tens of thousands.
+controller that is right up to rounding orders another node now and then. Pods are counted, not named: the rules need
+only sums over them, and a fleet has tens of thousands.
 """
 
 from __future__ import annotations
