@@ -23,6 +23,7 @@ from sim.capacity import ingest_plan, transcode_plan
 from sim.carried import carried_values, drawn
 from sim.components.admission import Admission, Answers, Crowd, policy
 from sim.components.audience import Audience
+from sim.components.autoscaler import Autoscaling, Bounds
 from sim.components.broadcasts import BroadcastTable, draw_broadcasts
 from sim.components.cdn import Cdn
 from sim.components.chat import Chat
@@ -38,7 +39,7 @@ from sim.node_plan import NodePlan
 from sim.observation import Observation
 from sim.records import BroadcastLog, EventLog, Replication, Tally, World, row_view
 from sim.sampling import stream
-from sim.scaling import ScalableFleet, initial_nodes, start_autoscaler
+from sim.scaling import FleetAndQueue
 from sim.startup import Numbered, Uniforms, startups
 
 GOLDEN_RATIO = 0.6180339887498949
@@ -124,6 +125,7 @@ class Run:
         )
         self._fleet = self._wire_fleet()
         self._admission = self._wire_admission()
+        self._autoscaling = self._wire_autoscaling()
         self._ingest = self._wire_ingest()
         self._publishers = self._wire_publishers()
         self._lag = self._wire_lag()
@@ -147,13 +149,7 @@ class Run:
             moments(self._env, self._made.table, horizon_s, go_live=self._life.go_live, stop=self._life.stop)
         )
         self._env.process(self._observation.ticks(self._env))
-        spec = self._scenario.platform.transcode
-        start_autoscaler(
-            self._env,
-            spec,
-            ScalableFleet(self._env, self._fleet, self._admission, spec.drain, self._events),
-            broadcasts_per_node=self._made.plan.broadcasts,
-        )
+        self._autoscaling.start()
         start_failures(self._scenario.failures, self._site())
         self._env.run(until=horizon_s)
         self._life.finish()
@@ -184,6 +180,16 @@ class Run:
             patience_s=lambda _: spec.queue_deadline_s,
             limit=spec.queue_limit,
             answers=Answers(self._life.placed, self._life.source_only, self._life.turned_away),
+        )
+
+    def _wire_autoscaling(self) -> Autoscaling:
+        spec = self._scenario.platform.transcode
+        return Autoscaling(
+            self._env,
+            spec.autoscaler,
+            FleetAndQueue(self._fleet, self._admission, spec.drain),
+            bounds=Bounds(spec.min_nodes, spec.max_nodes, self._made.plan.broadcasts),
+            start_hour=self._scenario.horizon.start_hour,
         )
 
     def _wire_ingest(self) -> Ingest:
@@ -247,9 +253,8 @@ class Run:
 
     def _start(self) -> None:
         """Put those who are live at 0 on a fleet of the size the autoscaler holds for them."""
-        spec = self._scenario.platform.transcode
         live = self._made.table.live(0.0)
-        self._fleet.start_ready(initial_nodes(spec, live.size, broadcasts_per_node=self._made.plan.broadcasts))
+        self._fleet.start_ready(self._autoscaling.initial_nodes(live.size))
         self._ingest.already_connected(live.size)
         for broadcast in live.tolist():
             self._life.live_at_start(broadcast)
@@ -257,6 +262,8 @@ class Run:
     def result(self, replication: int) -> Replication:
         """Return the records, once time has passed."""
         made = self._made
+        for at_s, change in zip(self._autoscaling.at_s, self._autoscaling.change, strict=True):
+            self._events.add(at_s, "scale out" if change > 0 else "scale in", "autoscaler", change)
         broadcasts = self._log.frame()
         for place, name in enumerate(("publish_s", "end_s")):
             broadcasts.insert(place, name, getattr(made.table, name))

@@ -58,6 +58,15 @@ def resolve(file: ScenarioFile) -> None:
     print(resolve_text(open_scenario(file)), end="")
 
 
+@language.command()
+def hpa(file: ScenarioFile) -> None:
+    """Print the autoscaling/v2 manifest that a scenario's autoscaler is, for a cluster to apply."""
+    from scenarios.hpa_text import manifest_text
+    from scenarios.scenario_file import open_scenario
+
+    print(manifest_text(open_scenario(file)), end="")
+
+
 @simulation.command()
 def run(
     file: ScenarioFile,

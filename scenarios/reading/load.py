@@ -12,6 +12,7 @@ from pydantic import ValidationError
 
 from scenarios.base import SpecModel
 from scenarios.errors import Problem, ScenarioError
+from scenarios.reading.beside import with_files_beside
 from scenarios.reading.explain import explain
 from scenarios.reading.extends import LIBRARY, Extended, read_extended
 from scenarios.reading.loaded import Loaded
@@ -38,6 +39,8 @@ def load(path: Path | str, model: type[M], *, library: Path | None = LIBRARY) ->
         ScenarioError: with every problem found, in the order of the text; of the first file first.
     """
     document = read_extended(Path(path), model, library=library)
+    if library is not None:
+        document = with_files_beside(document, model)
     value, problems = _validated(document.root, model)
     if document.base is not None and problems:
         _, before = _validated(document.base, model)
@@ -59,7 +62,7 @@ def _at_its_cause(problem: Problem, before: Sequence[Problem], document: Extende
     for earlier in before:
         if (earlier.field, earlier.message) == (problem.field, problem.message):
             return earlier
-    if problem.file == document.shown[0]:
+    if problem.file == document.shown[0] or problem.file in document.beside:
         return problem
     nearest = max(document.changes, key=lambda path: _shared(path, problem.field), default="")
     if not nearest or not _shared(nearest, problem.field):

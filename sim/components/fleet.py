@@ -65,6 +65,10 @@ class Fleet:
         self._node_of: dict[int, int] = {}
         self._moving: dict[int, None] = {}
         self._is_asking_again = False
+        self._kept: set[int] = set()
+        self._idle: list[int] = []
+        self.in_service_on_ready = 0
+        """Broadcasts on nodes that take more."""
         self.log = NodeLog()
         self.count = dict.fromkeys(NodeState, 0)
 
@@ -82,6 +86,11 @@ class Fleet:
     def ready(self) -> int:
         """Nodes that take broadcasts."""
         return self.count[NodeState.READY]
+
+    @property
+    def idle(self) -> int:
+        """Nodes that were drained to be kept, and are empty; they are draining ones until they resume or go."""
+        return len(self._idle)
 
     @property
     def held(self) -> int:
@@ -194,17 +203,40 @@ class Fleet:
 
     # ---------------------------------------------------------------- nodes go
 
-    def drain(self, nodes: int, *, migrate: bool = False, deadline_s: float | None = None) -> None:
+    def drain(self, nodes: int, *, migrate: bool = False, deadline_s: float | None = None, keep: bool = False) -> None:
         """Want fewer nodes. They take no more broadcasts; each is gone when its last one has ended or moved.
 
         Args:
             nodes: how many.
             migrate: broadcasts move to other nodes as soon as there is room.
             deadline_s: what is still there then is interrupted.
+            keep: nodes that were ready are idle when they are empty, instead of gone.
         """
         going = self._to_drain(nodes)
+        if keep:
+            self._kept.update(node for node in going if self._state[node] is NodeState.READY)
         self._supply.want_fewer(len(going))
         self._retire(going, "scaled in", migrate=migrate, deadline_s=deadline_s)
+
+    def resume(self, nodes: int) -> int:
+        """Let idle nodes take broadcasts again, the newest idle first; return how many did."""
+        resumed = [self._idle.pop() for _ in range(min(nodes, len(self._idle)))]
+        for node in resumed:
+            self._kept.remove(node)
+            self._move(node, NodeState.READY)
+            self._supply.desired += 1
+            self.log.draining_s[node], self.log.reason[node] = NEVER, ""
+            self._rooms[self.log.pool[node]].add(node, self.pools[self.log.pool[node]].units)
+        if resumed:
+            self._room()
+        return len(resumed)
+
+    def release(self, nodes: int) -> int:
+        """Let idle nodes go, the longest idle first; return how many did."""
+        released, self._idle = self._idle[:nodes], self._idle[nodes:]
+        for node in released:
+            self._gone(node, self.log.reason[node])
+        return len(released)
 
     def replace(self, nodes: Iterable[int], reason: str, *, migrate: bool, deadline_s: float | None) -> None:
         """Let nodes drain as `drain` does, and order others for them."""
@@ -258,15 +290,23 @@ class Fleet:
             if migrate:
                 self._moving.update(dict.fromkeys(self.broadcasts_on(node)))
             if not self._held[node]:
-                self._gone(node, reason)
+                self._emptied(node)
             elif deadline_s is not None:
                 self._kill_later(node, deadline_s, reason)
         if migrate:
             self._serve_moving()
 
+    def _emptied(self, node: int) -> None:
+        """A node that takes no more broadcasts has none left: it is gone, or idle if it is kept and not dying."""
+        if node not in self._kept:
+            self._gone(node, self.log.reason[node])
+        elif node not in self._idle:
+            self._idle.append(node)
+
     def _kill_later(self, node: int, deadline_s: float, reason: str) -> None:
         def kill(_: simpy.Event) -> None:
-            self._kill(node, reason)
+            if self._state[node] is NodeState.DRAINING and node not in self._idle:
+                self._kill(node, reason)
 
         self._after(deadline_s, kill)
 
@@ -294,6 +334,7 @@ class Fleet:
             self._rooms[self.log.pool[node]].take(node, self.pools[self.log.pool[node]].need[source])
             self._held[node].add(broadcast)
             self._node_of[broadcast] = node
+            self.in_service_on_ready += 1
         return node
 
     def leave(self, broadcast: int) -> None:
@@ -302,11 +343,12 @@ class Fleet:
         node = self._node_of.pop(broadcast)
         self._held[node].discard(broadcast)
         if self._state[node] is NodeState.READY:
+            self.in_service_on_ready -= 1
             pool = self.log.pool[node]
             self._rooms[pool].take(node, -self.pools[pool].need[self._source_of[broadcast]])
             self._room()
         elif not self._held[node]:
-            self._gone(node, self.log.reason[node])
+            self._emptied(node)
 
     def _find(self, source: int) -> int:
         if len(self.pools) == 1:
@@ -340,7 +382,7 @@ class Fleet:
             self._held[before].discard(broadcast)
             self._told.moved(broadcast, node)
             if not self._held[before]:
-                self._gone(before, self.log.reason[before])
+                self._emptied(before)
 
     # ---------------------------------------------------------------- one node
 
@@ -360,18 +402,22 @@ class Fleet:
 
     def _move(self, node: int, state: NodeState) -> None:
         pool, before = self.log.pool[node], self._state[node]
+        if before is NodeState.READY:
+            self.in_service_on_ready -= len(self._held[node])
         self.count[before] -= 1
         self.count[state] += 1
         if before is NodeState.BOOTING:
             del self._booting[node]
-        if before <= NodeState.READY < state:
-            self._supply.started[pool] -= 1
+        self._supply.started[pool] += (state <= NodeState.READY) - (before <= NodeState.READY)
         if state is NodeState.GONE:
             self._supply.alive[pool] -= 1
             self._held[node] = NOBODY
         self._state[node] = state
 
     def _gone(self, node: int, reason: str) -> None:
+        if node in self._kept:
+            self._kept.remove(node)
+            self._idle = [idle for idle in self._idle if idle != node]
         self._move(node, NodeState.GONE)
         self.log.gone_s[node] = self._env.now
         self.log.reason[node] = reason
