@@ -22,7 +22,8 @@ from sim.capacity import ingest_plan, transcode_plan
 from sim.carried import carried_values, drawn
 from sim.components.audience import Audience
 from sim.components.autoscaler import desired_nodes, follow_queue
-from sim.components.broadcasts import BroadcastTable, draw_broadcasts
+from sim.components.broadcast_traits import draw_table
+from sim.components.broadcasts import BroadcastTable
 from sim.components.cdn import Cdn
 from sim.components.chat import Chat
 from sim.components.fleet import Fleet, NodeState, Placement
@@ -61,7 +62,7 @@ def simulate(scenario: Scenario, profile: Profile, catalogue: Catalogue, *, seed
         return stream(seed, replication, name)
 
     workload = scenario.workload
-    table = draw_broadcasts(workload.broadcasts, workload.audience.popularity, scenario.horizon, named("broadcasts"))
+    table = draw_table(workload, scenario.horizon, named)
     run = _Run(scenario, table, plan, ingest, named)
     run.run()
     result = run.result(replication, world, plan, ingest)
@@ -86,7 +87,14 @@ class _Run:
         self._tick_count = int(scenario.horizon.horizon_s // scenario.horizon.tick_s)
         self._ticks = TickLog(self._tick_count)
         workload, platform = scenario.workload, scenario.platform
-        self._audience = Audience(workload.audience, scenario.horizon, table, named("audience"))
+        self._audience = Audience(
+            workload.audience,
+            scenario.horizon,
+            table,
+            named,
+            regions=workload.regions,
+            events=workload.events,
+        )
         self._cdn = Cdn(platform.cdn, scenario.ladder, workload.audience.rung_shares)
         self._chat = Chat(workload.chat, scenario.horizon.tick_s, named("chat"))
         self._fleet = self._wire_fleet(named("boot"))
