@@ -31,6 +31,7 @@ class Trace:
         lines: where each stands in the file, 1-based.
         column: what was read: a name of the head line, or `sum`.
         first_day: the day of the first sample; None where the file counts seconds.
+        midnight_s: what was taken off the file's times, in seconds.
     """
 
     at_s: tuple[float, ...]
@@ -38,9 +39,12 @@ class Trace:
     lines: tuple[int, ...]
     column: str
     first_day: datetime.date | None
+    midnight_s: float
 
 
-def read_trace(path: Path, column: str | None = None, *, shown_as: str | None = None) -> Trace:
+def read_trace(
+    path: Path, column: str | None = None, *, shown_as: str | None = None, sum_several: bool = False
+) -> Trace:
     """Read a trace.
 
     Args:
@@ -48,19 +52,20 @@ def read_trace(path: Path, column: str | None = None, *, shown_as: str | None = 
             one file have one UTC offset or none; seconds from 1970 on are of UTC.
         column: which other column to read, or `sum`; may be None where there is only one.
         shown_as: how problems name the file; by default as `path`.
+        sum_several: take the sum of several columns when none is named.
 
     Raises:
         ScenarioError: the file cannot be read or is no trace, with the line of each fault.
     """
     file = str(path) if shown_as is None else shown_as
-    return _Reading(file, column).trace(_text(path, file))
+    return _Reading(file, column, sum_several).trace(_text(path, file))
 
 
 class _Reading:
     """One file while it is read, with the problems found so far."""
 
-    def __init__(self, file: str, column: str | None) -> None:
-        self._file, self._column = file, column
+    def __init__(self, file: str, column: str | None, sum_several: bool) -> None:
+        self._file, self._column, self._sum_several = file, column, sum_several
         self._problems: list[Problem] = []
         self._offset: datetime.timedelta | None = None
         self._first: tuple[bool, bool] | None = None
@@ -83,7 +88,7 @@ class _Reading:
         is_iso = bool(self._first and self._first[0])
         day = (EPOCH + datetime.timedelta(seconds=midnight_s)).date() if is_iso else None
         name = SUM if len(columns) > 1 else head[columns[0]]
-        return Trace(tuple(time_s - midnight_s for time_s in at_s), levels, lines, name, day)
+        return Trace(tuple(time_s - midnight_s for time_s in at_s), levels, lines, name, day, midnight_s)
 
     def _rows(self, text: str) -> Iterator[tuple[int, list[str]]]:
         reader = csv.reader(text.splitlines(keepends=True), strict=True)
@@ -101,7 +106,7 @@ class _Reading:
             raise self._refusal(1, "the head line holds numbers", "write a first line such as 'time,viewers'")
         if self._column in names:
             return [1 + names.index(self._column)]
-        if self._column == SUM or (self._column is None and len(names) == 1):
+        if self._column == SUM or (self._column is None and (len(names) == 1 or self._sum_several)):
             return list(range(1, len(head)))
         if self._column is not None:
             hint = did_you_mean(self._column, names, otherwise=f"its columns are {listed(names, last='and')}")

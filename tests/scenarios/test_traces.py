@@ -146,7 +146,7 @@ def test_a_trace_that_does_not_repeat_covers_the_run(tmp_path):
     (tmp_path / "whatif.yaml").write_text(WHATIF)
     assert load_scenario(tmp_path / "whatif.yaml").workload.audience.curve.period_s is None
     (tmp_path / "late.yaml").write_text(WHATIF + "  horizon.start_hour: 9\n")
-    with pytest.raises(ScenarioError, match="covers the hours 6 to 32.25, counted from 0:00 .* the run 9 to 33;"):
+    with pytest.raises(ScenarioError, match=r"covers the hours 6 to 32.25, counted from 0:00 .* the run 9 to 33;"):
         load_scenario(tmp_path / "late.yaml")
 
 
@@ -170,5 +170,5 @@ def test_harmonics_that_go_below_zero_are_refused():
         return HarmonicCurve.model_validate({"kind": "harmonic", "harmonics": harmonics})
 
     assert curve((1, 1.0, 20.0)).level(8.0) == pytest.approx(0.0, abs=1e-12)
-    with pytest.raises(ValueError, match="go below 0 at 08:00, to -0.3 of the mean; lower the amplitudes"):
+    with pytest.raises(ValueError, match=r"go below 0 at 08:00, to -0.3 of the mean; lower the amplitudes"):
         curve((1, 1.0, 20.0), (2, 0.3, 2.0))

@@ -119,9 +119,7 @@ def test_as_many_go_live_around_the_peak_as_the_rate_integrates_to():
     half = G * window_h / 2
     mean = rate_h * window_h * (1 + B * math.sin(half) / half)
     assert abs(gone_live - mean) < 3.3 * math.sqrt(mean)
-    assert abs(gone_live - rate_h * window_h * (1 + B)) > 3.3 * math.sqrt(
-        mean
-    )  # the mistake: the peak's rate all along
+    assert abs(gone_live - rate_h * window_h * (1 + B)) > 3.3 * math.sqrt(mean)  # the mistake: the peak's rate
 
 
 def test_an_event_brings_the_broadcasts_its_trapezoid_integrates_to():
