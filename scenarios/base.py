@@ -57,6 +57,7 @@ def _not_empty(items: tuple[object, ...]) -> tuple[object, ...]:
 NOT_EMPTY = AfterValidator(_not_empty)
 """Of a list: unlike `min_length`, it says nothing where the only item is wrong itself."""
 Seconds = Annotated[float, _in("s"), Field(ge=0, le=1e9)]
+Moment = Annotated[float, _in("s"), Field(ge=-1e9, le=1e9)]
 PositiveSeconds = Annotated[float, _in("s"), Field(gt=0, le=1e9)]
 BitsPerSecond = Annotated[float, _in("bit/s"), Field(gt=0, le=1e14)]
 ByteCount = Annotated[float, _in("B"), Field(ge=0, le=1e18)]

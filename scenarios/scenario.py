@@ -14,6 +14,7 @@ from scenarios.failures import Failure, SpotStorm, ZoneLoss
 from scenarios.ladder import Ladder
 from scenarios.platform import Platform
 from scenarios.workload import Workload
+from scenarios.workload_findings import workload_findings
 
 
 class Horizon(SpecModel):
@@ -75,6 +76,7 @@ class Scenario(SpecModel):
     def findings(self, catalogue: Catalogue) -> Iterator[Finding]:
         """Yield what is wrong across parts: dangling names, shares of rungs that do not exist, missing prices."""
         yield from self._rung_findings()
+        yield from (Finding(*found) for found in workload_findings(self))
         for part in ("ingest", "transcode", "chat"):
             yield from self._instance_findings(part, catalogue)
         yield from self._pool_findings(catalogue)
@@ -108,7 +110,7 @@ class Scenario(SpecModel):
         for index, rung in enumerate(self.ladder.rungs):
             if rung.copied:
                 continue  # it must equal the source, as was just said
-            if rung.height > source.height or rung.width > source.width or rung.fps > source.fps:
+            if rung.exceeds(source):
                 yield Finding(
                     ("ladder", "rungs", index),
                     f"rung {rung.name} ({rung.label}) exceeds the source ({source.label})",

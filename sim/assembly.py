@@ -24,7 +24,8 @@ from sim.carried import carried_values, drawn
 from sim.components.admission import Admission, Answers, Crowd, policy
 from sim.components.audience import Audience
 from sim.components.autoscaler import Autoscaling, Bounds
-from sim.components.broadcasts import BroadcastTable, draw_broadcasts
+from sim.components.broadcast_traits import draw_table
+from sim.components.broadcasts import BroadcastTable
 from sim.components.cdn import Cdn
 from sim.components.chat import Chat
 from sim.components.failures import Site, start_failures
@@ -79,11 +80,9 @@ def draw(scenario: Scenario, profile: Profile, catalogue: Catalogue, *, seed: in
     world = draw_world(scenario, profile, catalogue, seed=seed, replication=replication)
     anchor = world.anchor_coremark_per_vcpu
     position = drawn(seed, replication)
-    workload = scenario.workload
-    rng = stream(seed, replication, "broadcasts")
     return Drawn(
         world,
-        draw_broadcasts(workload.broadcasts, workload.audience.popularity, scenario.horizon, rng),
+        draw_table(scenario.workload, scenario.horizon, lambda name: stream(seed, replication, name)),
         transcode_plan(scenario, profile, catalogue, world.values, anchor),
         fleet_plan(scenario, profile, catalogue, world.values, position, anchor),
         ingest_plan(scenario, catalogue, world.values, anchor),
@@ -113,7 +112,14 @@ class Run:
         self._env = simpy.Environment()
         self._log, self._tally, self._events = BroadcastLog(len(made.table)), Tally(), EventLog()
         workload, platform = scenario.workload, scenario.platform
-        self._audience = Audience(workload.audience, scenario.horizon, made.table, named("audience"))
+        self._audience = Audience(
+            workload.audience,
+            scenario.horizon,
+            made.table,
+            named,
+            regions=workload.regions,
+            events=workload.events,
+        )
         self._life = Lifecycle(
             self._env,
             made.table,

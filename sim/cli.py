@@ -260,6 +260,33 @@ def replay(
         print(f"\n{out}")
 
 
+@calibration.command()
+def trace(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="a CSV: times, then viewers or streams")],
+    column: Annotated[
+        str | None, typer.Option(metavar="C", help="which column; not given, the only one or the sum of all")
+    ] = None,
+    event: Annotated[
+        list[str] | None, typer.Option(metavar="FROM/TO", help="a time that was no ordinary one; may be given again")
+    ] = None,
+    train_days: Annotated[int, typer.Option(min=2, max=366, help="days from the first sample on that are fitted")] = 3,
+    plot: Annotated[Path | None, typer.Option(metavar="FILE", help="draw trace, fit and band as SVG")] = None,
+) -> None:
+    """Fit a day's curve and noise to a trace, and judge them on its later days; prints keys for a scenario."""
+    from scenarios.reading.trace_file import read_trace
+    from sim.trace_report import report_trace
+
+    samples = read_trace(file, column, sum_several=True)
+    found = report_trace(samples, train_days=train_days, events=event or ())
+    print(*found.lines(), sep="\n")
+    if plot:
+        from sim.plots import svg
+        from sim.trace_plot import trace_figure
+        from sim.whole_file import write_whole
+
+        print(f"\n{write_whole(plot, svg(trace_figure(found), salt='trace'))}")
+
+
 def _scenario_and_profile(file: Path, profile: str | None) -> tuple[Scenario, Profile, bool]:
     from scenarios import load_profile, load_scenario
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,7 +13,7 @@ from scenarios.catalogue import Catalogue
 from scenarios.nodes import NodePool
 from scenarios.profile import Profile
 from scenarios.scenario import Scenario
-from sim.capacity import transcode_plan
+from sim.capacity import of_each_source, transcode_plan
 from sim.carried import carried_values
 from sim.components.node import NodeLog
 from sim.components.pools import Pool
@@ -65,9 +65,10 @@ def of_pool(scenario: Scenario, pool: NodePool) -> Scenario:
     return scenario.model_copy(update={"platform": platform})
 
 
-def of_each_source(scenario: Scenario) -> tuple[Scenario, ...]:
-    """Return for each source the scenario that has no other, with the ladder that it can have."""
-    return (scenario,)
+def kinds_of_nodes(scenario: Scenario) -> Iterator[Scenario]:
+    """Yield a scenario of one kind of node and one source for each pool and source there is."""
+    for pool in pools_of(scenario):
+        yield from of_each_source(of_pool(scenario, pool))
 
 
 def fleet_plan(
