@@ -64,3 +64,12 @@ class Observed(SpecModel):
 
 
 DurationLaw = Annotated[Constant | Exponential | Lognormal | Weibull | Uniform | Observed, Field(discriminator="kind")]
+
+
+def mean_s(law: DurationLaw) -> float:
+    """Return the mean of a law."""
+    if isinstance(law, Uniform):
+        return (law.low_s + law.high_s) / 2
+    if isinstance(law, Observed):
+        return sum(law.values_s) / len(law.values_s)
+    return law.mean_s
