@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import subprocess
 import sys
 
@@ -21,6 +22,7 @@ from scenarios import load_scenario
 
 SHARES = (0.125, 0.25, 0.5, 1.0)
 DAY_S = 86_400.0
+ONE_CORE = os.environ | {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
 SLICE = {
     "workload.broadcasts.peak_concurrent": 40.0,
     "workload.audience.peak_viewers": 2000.0,
@@ -33,7 +35,7 @@ def child(share: float, tick_s: float | None = None) -> dict[str, float]:
     """Return what a run in a process of its own printed; CalledProcessError if it fails."""
     arguments = [str(share)] if tick_s is None else [str(share), str(tick_s)]
     command = [sys.executable, "-m", "benchmarks.twitch_day_of_size", *arguments]
-    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
+    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, env=ONE_CORE)
     found: dict[str, float] = json.loads(done.stdout)
     print(f"{share:g} of the size, tick {found['tick_s']:g} s: {found['cpu_s']:.1f} s CPU", file=sys.stderr, flush=True)
     return found

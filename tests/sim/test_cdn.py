@@ -11,8 +11,9 @@ from pydantic import ValidationError
 
 from scenarios.platform import Cdn as CdnSpec
 from sim.cluster_shares import ClusterShares
-from sim.components.cdn import Cdn, segment_fills
-from sim.crowds import EXACT_UP_TO, crowds
+from sim.components.cdn import EXACT_UP_TO, Cdn, segment_fills
+from sim.crowds import EXACT_UP_TO as ALONE_UP_TO
+from sim.crowds import crowds
 from sim.sampling import stream
 from sim.theory import edge_misses
 
@@ -71,9 +72,9 @@ def test_groups_keep_every_viewer_and_the_middle_of_a_bin_would_not():
 
 
 def test_few_broadcasts_are_taken_one_by_one():
-    audience = popular(EXACT_UP_TO, 20_000.0)
-    assert crowds(audience).broadcasts.tolist() == [1.0] * EXACT_UP_TO
-    assert crowds(np.append(audience, 1.0)).viewers.size < EXACT_UP_TO
+    audience = popular(ALONE_UP_TO, 20_000.0)
+    assert crowds(audience).broadcasts.tolist() == [1.0] * ALONE_UP_TO
+    assert crowds(np.append(audience, 1.0)).viewers.size < ALONE_UP_TO
     assert crowds(np.zeros(0)).viewers.size == 0
 
 
