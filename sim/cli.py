@@ -247,10 +247,11 @@ def replay(
 
 
 def _scenario_and_profile(file: Path, profile: str | None) -> tuple[Scenario, Profile, bool]:
-    from scenarios import load_profile, load_scenario
+    from scenarios import load_profile
+    from scenarios.scenario_file import open_scenario, own_profile
 
-    scenario = load_scenario(file)
-    return scenario, load_profile(profile or scenario.profile), profile is not None
+    loaded = open_scenario(file)
+    return loaded.value, own_profile(loaded) if profile is None else load_profile(profile), profile is not None
 
 
 def _print_grounds(choice: str, lines: Iterable[str]) -> None:
