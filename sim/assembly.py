@@ -20,6 +20,7 @@ from scenarios.scenario import Scenario
 from sim import books
 from sim.capacity import ingest_plan, transcode_plan
 from sim.carried import carried_values, drawn
+from sim.clock import Clock
 from sim.components.audience import Audience
 from sim.components.autoscaler import desired_nodes, follow_queue
 from sim.components.broadcasts import BroadcastTable, draw_broadcasts
@@ -81,7 +82,7 @@ class _Run:
         named: Callable[[str], np.random.Generator],
     ) -> None:
         self._scenario, self._table, self._plan = scenario, table, plan
-        self._env = simpy.Environment()
+        self._env = Clock()
         self._log, self._tally = BroadcastLog(len(table)), Tally()
         self._tick_count = int(scenario.horizon.horizon_s // scenario.horizon.tick_s)
         self._ticks = TickLog(self._tick_count)
