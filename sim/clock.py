@@ -21,7 +21,7 @@ class Clock(simpy.Environment):
     well. Who asked is looked up only when the answer is no.
     """
 
-    def timeout(self, delay: float = 0.0, value: object = None) -> simpy.Timeout:  # type: ignore[override]
+    def timeout(self, delay: float = 0.0, value: object = None) -> simpy.Timeout:
         """Return an event `delay` seconds from now.
 
         Raises:
