@@ -34,6 +34,10 @@ class HourlyCurve(SpecModel):
 Curve = Annotated[ConstantCurve | HourlyCurve, Field(discriminator="kind")]
 
 
+SHORTEST_MEAN_S = 10.0
+"""Of broadcasts: their rate is a step function of seconds at the finest."""
+
+
 class Broadcasts(SpecModel):
     """Broadcasters going live as a non-homogeneous Poisson process."""
 
@@ -42,6 +46,12 @@ class Broadcasts(SpecModel):
     duration: DurationLaw
     start_curve: Curve
     """How the rate of going live moves over the day; scaled so that `peak_concurrent` is reached."""
+
+    @model_validator(mode="after")
+    def _no_flashes(self) -> Broadcasts:
+        if self.duration.mean_s < SHORTEST_MEAN_S:
+            raise ValueError(f"a broadcast of {self.duration.mean_s:g} s on average; at least {SHORTEST_MEAN_S:g} s")
+        return self
 
 
 class Popularity(SpecModel):

@@ -6,6 +6,7 @@ import pytest
 from small_measurement import choice, small_plan
 
 import sim
+from pipeline.measure import session
 from pipeline.measure.measurement import measure
 from pipeline.measure.plan import Case
 from scenarios import load_scenario
@@ -36,10 +37,11 @@ set:
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory):
+def folder(tmp_path_factory, clip_cache):
     out = tmp_path_factory.mktemp("out") / "bundle"
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
+        patch.setenv("XDG_CACHE_HOME", str(clip_cache))
+        patch.setattr(session, "PAUSE_S", 0.0)
         return measure(out, plan=PLAN, choice=choice()).folder
 
 

@@ -46,7 +46,7 @@ ROUNDING = 91
 
 @pytest.mark.requires_ffmpeg
 @IN_EITHER_CONTAINER
-@pytest.mark.parametrize("seconds", [10, pytest.param(36, marks=pytest.mark.long)])
+@pytest.mark.parametrize("seconds", [6, pytest.param(36, marks=pytest.mark.long)])
 def test_a_published_stream_is_watched_without_a_gap_and_aligned_in_every_rung(seconds, container):
     with serving("--segments", container.name) as server:
         with publisher(server.publish_url, seconds) as ffmpeg:

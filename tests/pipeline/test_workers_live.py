@@ -115,7 +115,7 @@ def children(pid: int) -> list[int]:
 
 @pytest.mark.requires_ffmpeg
 def test_serve_encodes_in_a_worker_and_says_what_its_death_cost():
-    with serving() as server, publisher(server.publish_url, 16) as ffmpeg:
+    with serving() as server, publisher(server.publish_url, 11) as ffmpeg:
         server.wait_for_playlist()
         (worker,) = children(server.process.pid)
         os.kill(worker, signal.SIGKILL)
