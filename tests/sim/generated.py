@@ -16,7 +16,7 @@ from typing import Any, Literal, NamedTuple, get_args
 import annotated_types as limits
 from hypothesis import strategies as st
 from platforms import scenario
-from pydantic import BaseModel
+from pydantic import BaseModel, ValidationError
 
 from scenarios.catalogue import load_catalogue
 from scenarios.errors import ScenarioError
@@ -57,7 +57,7 @@ def base() -> dict[str, Any]:
     return small.model_dump()
 
 
-def places(slot: Slot = top(Scenario), path: Path = (), above: tuple[type, ...] = ()) -> Iterator[tuple[Path, Slot]]:
+def places(slot: Slot, path: Path = (), above: tuple[type, ...] = ()) -> Iterator[tuple[Path, Slot]]:
     """Yield every path of the language that a scenario may hold, with what may stand there; items of lists as 0."""
     yield path, slot
     for form in slot.forms:
@@ -69,7 +69,7 @@ def places(slot: Slot = top(Scenario), path: Path = (), above: tuple[type, ...] 
             yield from places(Slot((form,)).below(0), (*path, 0), above)
 
 
-PLACES = tuple(dict(places()).items())
+PLACES = tuple(dict(places(top(Scenario))).items())
 
 
 def documents() -> st.SearchStrategy[dict[str, Any]]:
@@ -198,8 +198,6 @@ def opened(document: dict[str, Any]) -> Scenario:
     Raises:
         ScenarioError: with every problem found.
     """
-    from pydantic import ValidationError
-
     root = _node(document, iter(range(1, 1_000_000)))
     try:
         value = Scenario.model_validate(plain(root))
