@@ -70,6 +70,9 @@ def run(
     ] = None,
     workers: Annotated[int, typer.Option(min=1, max=256, help="processes; no digit depends on it")] = 1,
     out: Annotated[Path | None, typer.Option(metavar="DIR", help="write a result folder")] = None,
+    timeline: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="write the first replication as a trace for ui.perfetto.dev")
+    ] = None,
     extrapolate: Extrapolate = False,
     force: Force = False,
     json: Json = False,
@@ -82,6 +85,10 @@ def run(
     from sim.answer import binding_text, node_price_text
     from sim.replication import run as simulate
 
+    if timeline:
+        from sim.whole_file import require_writable
+
+        require_writable(timeline)
     with _ProgressBar("replications", quiet) as progress:
         result = simulate(
             scenario,
@@ -95,6 +102,8 @@ def run(
         )
     if out:
         result.write(out)
+    if timeline:
+        result.write_timeline(timeline)
     if json:
         from sim.results import to_json
 
@@ -109,6 +118,8 @@ def run(
     print(f"{result.replications} replications of {scenario.horizon.horizon_s / 3600:g} h, seed {seed}.")
     if out:
         print(f"Result: {out}")
+    if timeline:
+        print(f"Timeline: {timeline}")
 
 
 @simulation.command()
