@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import math
 import sys
@@ -47,7 +48,7 @@ def check(found: list[dict]) -> None:
     assert timed == sorted(timed)
     for track in {event["tid"] for event in found if event["ph"] == "X"}:
         slices = [event for event in found if event["ph"] == "X" and event["tid"] == track]
-        for one, other in zip(slices, slices[1:], strict=False):
+        for one, other in itertools.pairwise(slices):
             assert one["ts"] + one["dur"] <= other["ts"], "slices of a track do not overlap"
     named = {(event["pid"], event["tid"]) for event in found if event["name"] == "thread_name"}
     assert {(event["pid"], event["tid"]) for event in found if event["ph"] == "X"} <= named
