@@ -68,7 +68,7 @@ def test_slices_are_the_lives_of_the_nodes(records):
     assert lived_s.reindex(nodes.index, fill_value=0).to_numpy() == pytest.approx(expected_s.to_numpy(), abs=1e-5)
     booting_s = slices[slices["name"] == "booting"].groupby("node")["dur"].sum() / 1e6
     assert booting_s.max() <= 300.0
-    assert set(slices["name"]) == {"booting", "ready"}
+    assert set(slices["name"]) == {"booting", "ready", "draining"}
 
 
 def test_counters_are_the_ticks(records):
