@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import simpy
 
+from benchmarks.per_message import Room
 from scenarios.workload import ChatTraffic
 from sim.components.chat import Chat, tick_variance
 from sim.crowds import crowds
@@ -80,38 +81,16 @@ def test_mean_deliveries_are_those_of_each_room():
 
 
 def messages_twin(connections: float, spec: ChatTraffic, horizon_s: float, seed: int) -> np.ndarray:
-    """A slow twin, message by message; return the moment of each.
-
-    The intensity is the Gamma process of Ornstein-Uhlenbeck type: it decays with the correlation time and jumps by
-    exponential amounts at Poisson moments, which makes it Gamma of mean 1 and variance s², with correlation
-    e^(-t/τ) (Barndorff-Nielsen & Shephard 2001). Between two jumps it only falls, so its last value bounds it.
-    """
-    env, rng = simpy.Environment(), stream(seed, 0, "messages")
-    shape = 1.0 / spec.burst_variance
-    level, at_s, rate, sent = rng.gamma(shape, 1.0 / shape), 0.0, connections * spec.messages_per_viewer_s, []
-
-    def intensity() -> float:
-        return level * math.exp(-(env.now - at_s) / spec.burst_correlation_s)
-
-    def jumping():
-        nonlocal level, at_s
-        while True:
-            yield env.timeout(rng.exponential(spec.burst_correlation_s / shape))
-            level, at_s = intensity() + rng.exponential(1.0 / shape), env.now
-            writing.interrupt()
-
-    def write():
-        while True:
-            bound = intensity()
-            try:
-                yield env.timeout(rng.exponential(1.0 / (rate * bound)))
-            except simpy.Interrupt:
-                continue
-            if rng.random() * bound < intensity():
-                sent.append(env.now)
-
-    writing = env.process(write())
-    env.process(jumping())
+    """A slow twin, message by message, of a room that does not change; return the moment of each."""
+    env, sent = simpy.Environment(), []
+    Room(
+        env,
+        stream(seed, 0, "messages"),
+        spec,
+        most_connections=connections,
+        connections=lambda: connections,
+        sent=lambda: sent.append(env.now),
+    )
     env.run(until=horizon_s)
     return np.array(sent)
 
