@@ -127,16 +127,16 @@ def run(
 
 def _print_run(result: RunResult, choice: str) -> None:
     """Print the answer of a run: the question, what it rests on, the table, failures, what binds."""
-    from sim.answer import binding_text, failure_rows, node_price_text
+    from sim.answer import FAILURE_TITLES, binding_text, failure_rows, node_price_text
 
     scenario = result.scenario
     print(scenario.title, "", scenario.question, "", sep="\n")
     _print_grounds(choice, result.rests_on())
     table = result.table()
     _print_table(table.itertuples(index=False), tuple(table.columns))
-    if len(hit := result.failures()):
+    if hit := list(failure_rows(result)):
         print()
-        _print_table(failure_rows(hit), ("failure", "at", "nodes", "broadcasts", "viewers", "99 % are back after"))
+        _print_table(hit, FAILURE_TITLES)
     if result.unstable:
         print(f"\n{result.unstable}.")
     print(f"\n{binding_text(result)}. The transcode nodes' dollars are at {node_price_text(result)}.")
