@@ -9,6 +9,8 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
+from os import cpu_count
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
@@ -39,7 +41,10 @@ def refreshed(page: str) -> str:
         commands = [line.removeprefix("$ ") for line in body.splitlines() if line.startswith("$ ")]
         return "```console\n" + "".join(f"$ {command}\n{output(command)}" for command in commands) + "```"
 
-    return BLOCK.sub(block, page)
+    found = list(BLOCK.finditer(page))
+    with ThreadPoolExecutor(cpu_count() or 1) as pool:  # the blocks of a page do not rest on one another
+        outputs = iter(list(pool.map(block, found)))
+    return BLOCK.sub(lambda match: next(outputs), page)
 
 
 def _printed(command: list[str]) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Annotated, Literal, NamedTuple
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from scenarios.base import Name, PositiveSeconds, SpecModel, Text
 from scenarios.catalogue import Catalogue
@@ -32,6 +32,12 @@ class Interval(SpecModel):
 
     low: Annotated[float, Field(gt=0, le=1e9)]
     high: Annotated[float, Field(gt=0, le=1e9)]
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Interval:
+        if self.high < self.low:
+            raise ValueError(f"high ({self.high:g}) is below low ({self.low:g})")
+        return self
 
 
 class Prices(SpecModel):

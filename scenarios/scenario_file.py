@@ -6,6 +6,7 @@ from pathlib import Path
 
 from scenarios.catalogue import load_catalogue
 from scenarios.errors import ScenarioError
+from scenarios.profile import Profile, load_profile
 from scenarios.reading.load import Loaded, load
 from scenarios.scenario import Scenario
 
@@ -30,3 +31,18 @@ def load_scenario(path: Path | str) -> Scenario:
         ScenarioError: with every problem found.
     """
     return open_scenario(path).value
+
+
+def own_profile(loaded: Loaded[Scenario]) -> Profile:
+    """Return the profile that a scenario names.
+
+    Raises:
+        ScenarioError: there is none of this name, said where the scenario names it; or its content is wrong.
+    """
+    try:
+        return load_profile(loaded.value.profile)
+    except ScenarioError as error:
+        (first, *more) = error.problems
+        if first.line is not None or more:
+            raise
+        raise ScenarioError([loaded.problem(("profile",), f"{first.file!r}: {first.message}", first.hint)]) from None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
@@ -43,6 +43,10 @@ SHARE_AGREES = 1e-6
 MEAN_AGREES = 0.01
 
 
+SHORTEST_MEAN_S = 10.0
+"""Of broadcasts: their rate is a step function of seconds at the finest."""
+
+
 class Broadcasts(SpecModel):
     """Broadcasters going live as a non-homogeneous Poisson process."""
 
@@ -51,8 +55,20 @@ class Broadcasts(SpecModel):
     duration: DurationLaw
     start_curve: Curve
     """How the rate of going live moves over the day; scaled so that `peak_concurrent` is reached."""
+    start_curve_is: Literal["rate", "concurrent"] = "rate"
+    """What `start_curve` shows: the rate of going live, or, as a trace of streams has it, the number live.
+
+    The rate is then the one whose number live comes nearest to the curve, given the durations.
+    """
     partner_share: Ratio = 0.0
     """Share of channels, the most popular ones, whose broadcasters are partners of the platform."""
+
+    @model_validator(mode="after")
+    def _no_flashes(self) -> Broadcasts:
+        mean = mean_s(self.duration)
+        if mean < SHORTEST_MEAN_S:
+            raise ValueError(f"a broadcast of {mean:g} s on average; at least {SHORTEST_MEAN_S:g} s")
+        return self
 
 
 class Star(SpecModel):

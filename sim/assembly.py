@@ -11,7 +11,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import simpy
 
 from scenarios.catalogue import Catalogue
 from scenarios.failures import Failure
@@ -21,6 +20,7 @@ from sim import books
 from sim.agenda import moments
 from sim.capacity import ingest_plan, transcode_plan
 from sim.carried import carried_values, drawn
+from sim.clock import Clock
 from sim.components.admission import Admission, Answers, Crowd, policy
 from sim.components.autoscaler import Autoscaling, Bounds
 from sim.components.broadcast_traits import draw_table
@@ -107,7 +107,7 @@ class Run:
 
     def __init__(self, scenario: Scenario, made: Drawn, named: Named) -> None:
         self._scenario, self._made, self._named = scenario, made, named
-        self._env = simpy.Environment()
+        self._env = Clock()
         self._log, self._tally, self._events = BroadcastLog(len(made.table)), Tally(), EventLog()
         self._crowd = TickedCrowd(scenario, made.table, named)
         self._life = Lifecycle(

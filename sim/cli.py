@@ -12,7 +12,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from scenarios.profile import Profile
+    from scenarios.reading.loaded import Loaded
     from scenarios.scenario import Scenario
+    from sim.results import RunResult
 
 language = typer.Typer()
 simulation = typer.Typer()
@@ -28,6 +30,7 @@ Quiet = Annotated[bool, typer.Option("-q", "--quiet", help="no progress")]
 Extrapolate = Annotated[
     bool, typer.Option("--extrapolate", help="go on beyond what the profile was measured for; the output says so")
 ]
+Force = Annotated[bool, typer.Option("--force", help="run even what is estimated to be very large")]
 Seed = Annotated[int, typer.Option(min=0, help="the only seed")]
 
 
@@ -77,15 +80,24 @@ def run(
     ] = None,
     workers: Annotated[int, typer.Option(min=1, max=256, help="processes; no digit depends on it")] = 1,
     out: Annotated[Path | None, typer.Option(metavar="DIR", help="write a result folder")] = None,
+    timeline: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="write the first replication as a trace for ui.perfetto.dev")
+    ] = None,
     extrapolate: Extrapolate = False,
+    force: Force = False,
     json: Json = False,
     quiet: Quiet = False,
 ) -> None:
     """Simulate a scenario: nodes, waits, hit ratios, dollars, each with a 95 % interval."""
-    scenario, chosen, overridden = _scenario_and_profile(file, profile)
-    from sim.answer import binding_text, failure_rows, node_price_text
+    loaded, chosen, overridden = _scenario_and_profile(file, profile)
+    scenario = loaded.value
+    _require_budget(loaded, replications or scenario.replications, force)
     from sim.replication import run as simulate
 
+    if timeline:
+        from sim.whole_file import require_writable
+
+        require_writable(timeline)
     with _ProgressBar("replications", quiet) as progress:
         result = simulate(
             scenario,
@@ -95,28 +107,40 @@ def run(
             workers=workers,
             progress=progress,
             extrapolate=extrapolate,
+            force=True,  # or the budget has been asked above, where the file is known
         )
     if out:
         result.write(out)
+    if timeline:
+        result.write_timeline(timeline)
     if json:
         from sim.results import to_json
 
         print(to_json(result.document()), end="")
         return
+    _print_run(result, "the profile given by --profile" if overridden else "the profile named by the scenario")
+    if out:
+        print(f"Result: {out}")
+    if timeline:
+        print(f"Timeline: {timeline}")
+
+
+def _print_run(result: RunResult, choice: str) -> None:
+    """Print the answer of a run: the question, what it rests on, the table, failures, what binds."""
+    from sim.answer import FAILURE_TITLES, binding_text, failure_rows, node_price_text
+
+    scenario = result.scenario
     print(scenario.title, "", scenario.question, "", sep="\n")
-    choice = "the profile given by --profile" if overridden else "the profile named by the scenario"
     _print_grounds(choice, result.rests_on())
     table = result.table()
     _print_table(table.itertuples(index=False), tuple(table.columns))
-    if len(hit := result.failures()):
+    if hit := list(failure_rows(result)):
         print()
-        _print_table(failure_rows(hit), ("failure", "at", "nodes", "broadcasts", "viewers", "99 % are back after"))
+        _print_table(hit, FAILURE_TITLES)
     if result.unstable:
         print(f"\n{result.unstable}.")
     print(f"\n{binding_text(result)}. The transcode nodes' dollars are at {node_price_text(result)}.")
-    print(f"{result.replications} replications of {scenario.horizon.horizon_s / 3600:g} h, seed {seed}.")
-    if out:
-        print(f"Result: {out}")
+    print(f"{result.replications} replications of {scenario.horizon.horizon_s / 3600:g} h, seed {result.seed}.")
 
 
 @simulation.command()
@@ -132,12 +156,16 @@ def compare(
     ] = None,
     workers: Annotated[int, typer.Option(min=1, max=256, help="processes; no digit depends on it")] = 1,
     extrapolate: Extrapolate = False,
+    force: Force = False,
     json: Json = False,
     quiet: Quiet = False,
 ) -> None:
     """Simulate two scenarios on the same days: what changes, each difference with a 95 % interval."""
-    before, own, overridden = _scenario_and_profile(first, profile)
-    after, other, _ = _scenario_and_profile(second, profile)
+    loaded, own, overridden = _scenario_and_profile(first, profile)
+    changed, other, _ = _scenario_and_profile(second, profile)
+    before, after = loaded.value, changed.value
+    for one in (loaded, changed):
+        _require_budget(one, replications or max(before.replications, after.replications), force)
     from sim.comparison import compare as compare_scenarios
 
     with _ProgressBar("replications", quiet) as progress:
@@ -151,6 +179,7 @@ def compare(
             workers=workers,
             progress=progress,
             extrapolate=extrapolate,
+            force=True,  # as above
         )
     if json:
         from sim.results import to_json
@@ -287,11 +316,22 @@ def trace(
         print(f"\n{write_whole(plot, svg(trace_figure(found), salt='trace'))}")
 
 
-def _scenario_and_profile(file: Path, profile: str | None) -> tuple[Scenario, Profile, bool]:
-    from scenarios import load_profile, load_scenario
+def _scenario_and_profile(file: Path, profile: str | None) -> tuple[Loaded[Scenario], Profile, bool]:
+    from scenarios import load_profile
+    from scenarios.scenario_file import open_scenario, own_profile
 
-    scenario = load_scenario(file)
-    return scenario, load_profile(profile or scenario.profile), profile is not None
+    loaded = open_scenario(file)
+    return loaded, own_profile(loaded) if profile is None else load_profile(profile), profile is not None
+
+
+def _require_budget(loaded: Loaded[Scenario], replications: int, force: bool) -> None:
+    """Refuse what is beyond the budget of events, at the place in the file that rules it."""
+    from scenarios.errors import ScenarioError
+    from sim.event_budget import beyond_budget
+
+    finding = None if force else beyond_budget(loaded.value, replications)
+    if finding is not None:
+        raise ScenarioError([loaded.problem(*finding)])
 
 
 def _print_grounds(choice: str, lines: Iterable[str]) -> None:

@@ -22,6 +22,7 @@ from scipy import stats
 from scenarios.errors import CalibrationError
 from scenarios.profile import Profile
 from scenarios.scenario import Scenario
+from sim.event_budget import require_budget
 from sim.format import interval_text
 from sim.metrics import METRICS
 from sim.replication import run
@@ -123,6 +124,7 @@ def compare(
     executor: Executor | None = None,
     progress: Callable[[int, int], None] | None = None,
     extrapolate: bool = False,
+    force: bool = False,
 ) -> Comparison:
     """Return what the second scenario changes, on the same days as the first.
 
@@ -137,13 +139,18 @@ def compare(
         executor: likewise.
         progress: told after each replication of the one and the other.
         extrapolate: as in `run`.
+        force: likewise.
 
     Raises:
+        ScenarioError: see `run`.
         CalibrationError: fewer than two replications, or see `run`.
     """
     count = replications or max(first.replications, second.replications)
     if count < FEWEST_REPLICATIONS:
         raise CalibrationError(f"a difference needs at least {FEWEST_REPLICATIONS} replications, not {count}")
+    if not force:
+        for scenario in (first, second):  # before the first of them takes its time
+            require_budget(scenario, count)
 
     def one(scenario: Scenario, chosen: Profile, done_before: int) -> RunResult:
         def tell(done: int, _: int) -> None:
@@ -159,6 +166,7 @@ def compare(
             executor=executor,
             progress=tell,
             extrapolate=extrapolate,
+            force=True,
         )
 
     return Comparison(one(first, profile, 0), one(second, second_profile or profile, count))

@@ -16,6 +16,7 @@ from sim.accelerated import encoding_accelerator
 from sim.assembly import simulate
 from sim.carried import plan_range
 from sim.coverage import require_coverage
+from sim.event_budget import require_budget
 from sim.fleet_plan import kinds_of_nodes
 from sim.metrics import Case, measure
 from sim.results import RunResult
@@ -34,6 +35,7 @@ def run(
     executor: Executor | None = None,
     progress: Progress | None = None,
     extrapolate: bool = False,
+    force: bool = False,
 ) -> RunResult:
     """Return the answer of a scenario with its intervals.
 
@@ -49,8 +51,10 @@ def run(
         executor: runs the replications instead of own processes; it has to accept functions of this module.
         progress: told after each replication.
         extrapolate: go on beyond the range that the profile was measured for; the result says so.
+        force: run even what is beyond the budget of events and memory (`sim.event_budget`).
 
     Raises:
+        ScenarioError: the run would be larger than that budget.
         CalibrationError: the profile was not measured for such a source or ladder, the accelerator of the nodes cannot
             encode it, not even one broadcast may fit on a node, or the catalogue lacks a figure.
     """
@@ -59,6 +63,8 @@ def run(
             require_coverage(profile, kind.workload.source, kind.ladder, extrapolate=extrapolate)
         _require_room(kind, profile)
     count = replications or scenario.replications
+    if not force:
+        require_budget(scenario, count)
     cells = [(scenario, profile, seed, number) for number in range(count)]
     outcomes = []
     for done, outcome in enumerate(_outcomes(cells, workers, executor), start=1):

@@ -32,6 +32,8 @@ from sim.format import interval_text, range_text
 from sim.held_out_text import held_out_text
 from sim.metrics import METRICS, summarise
 from sim.ranges import ranges
+from sim.timeline import Records, timeline_text
+from sim.whole_file import write_whole
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -200,6 +202,28 @@ class RunResult:
         except OSError as error:
             raise NotReady(f"{folder} cannot be written ({error.strerror}); choose another --out") from error
         return folder
+
+    def write_timeline(self, path: Path, replication: int = 0) -> Path:
+        """Write one replication as a trace that Perfetto opens (`sim.timeline`).
+
+        Raises:
+            NotReady: it cannot be written there.
+        """
+        frames = [getattr(self, name, None) for name in ("ticks", "nodes", "events")]
+        ticks, nodes, moments = (
+            None if frame is None else frame[frame["replication"] == replication].reset_index(drop=True)
+            for frame in frames
+        )
+        assert ticks is not None
+        assert nodes is not None
+        horizon = self.scenario.horizon
+        about = {
+            "title": self.scenario.title,
+            "seed": self.seed,
+            "replication": replication,
+            "start_hour": horizon.start_hour,
+        }
+        return write_whole(path, timeline_text(Records(ticks, nodes, horizon.horizon_s, moments), about))
 
     def _fill(self, folder: Path) -> None:
         folder.mkdir()

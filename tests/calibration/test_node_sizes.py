@@ -92,12 +92,13 @@ def test_the_usable_share_of_another_node_is_the_measured_one_times_the_models_r
     assert usable_core_fraction(profile(), values, 64) == 0.7
 
 
-def test_the_shipped_sizes_are_what_the_node_model_gives():
+@pytest.mark.parametrize("cores", [(2,), pytest.param((2, 4, 8, 16), marks=pytest.mark.long)])
+def test_the_shipped_sizes_are_what_the_node_model_gives(cores):
     """Derived figures are tested equal: the same bundles and the profile's own coefficients give them again."""
     shipped = load_profile(SHIPPED)
     fitted, _ = committed(shipped, BUNDLES)
-    found = node_sizes(pattern_of(gather(fitted)), shipped.middle(), cores=(2, 4))
-    assert found == tuple(size for size in shipped.nodes if size.cores in (2, 4))
+    found = node_sizes(pattern_of(gather(fitted)), shipped.middle(), cores=cores)
+    assert found == tuple(size for size in shipped.nodes if size.cores in cores)
 
 
 def test_run_tells_publication_on_a_full_node_where_the_profile_has_sizes(sizes):

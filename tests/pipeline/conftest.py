@@ -41,6 +41,12 @@ def certificate(tmp_path_factory) -> Certificate:
     return Certificate(server, client, chain, key, trusted)
 
 
+@pytest.fixture(scope="session")
+def clip_cache(tmp_path_factory) -> Path:
+    """What XDG_CACHE_HOME names for tests that publish source clips: each is drawn and encoded once for all of them."""
+    return tmp_path_factory.mktemp("clips")
+
+
 @pytest.fixture(scope="module")
 def browser(tmp_path_factory) -> Iterator[Browser]:
     with chromium(tmp_path_factory.mktemp("chromium")) as browser:

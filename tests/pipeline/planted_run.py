@@ -6,11 +6,19 @@ import time
 
 from pipeline.ladders.backend import TICKS_PER_S
 from pipeline.load.schedule import OPENING_S, Schedule
+from pipeline.measure import session
 from pipeline.measure.host import CpuShares
 from pipeline.measure.load_run import RawRun, stream_name
 
 FPS = 5
 CPU_S_PER_STREAM_S = 0.4
+REFERENCE_CPU_S = 0.5
+
+
+def plant(monkeypatch, run) -> None:
+    """Let `run` stand for every load, and a figure for the fixed job that goes before each and is real elsewhere."""
+    monkeypatch.setattr(session, "run_load", run)
+    monkeypatch.setattr(session, "reference_cpu_s", lambda: REFERENCE_CPU_S)
 
 
 def planted_run(

@@ -48,21 +48,16 @@ set:
 """
 
 
-@pytest.fixture(scope="module")
-def cache(tmp_path_factory):
-    return tmp_path_factory.mktemp("cache")
-
-
 @pytest.fixture(autouse=True)
-def cached(cache, monkeypatch):
-    monkeypatch.setenv("XDG_CACHE_HOME", str(cache))
+def cached(clip_cache, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(clip_cache))
 
 
 def test_the_command_offers_what_there_is():
     assert [law.value for law in Sessions] == list(SESSION_LAWS)
 
 
-@pytest.mark.parametrize("seconds", ["8", pytest.param("60", marks=pytest.mark.long)])
+@pytest.mark.parametrize("seconds", ["5", pytest.param("60", marks=pytest.mark.long)])
 def test_the_verb_prints_what_publishers_viewers_and_server_did(tmp_path, seconds):
     window_s = int(seconds)
     (tmp_path / "small.yaml").write_text(SMALL)
@@ -126,10 +121,10 @@ def frozen_load(module: str, *, frozen_s: float, seconds: float, streams: int = 
 
 
 @pytest.fixture(scope="module")
-def stood_still(cache):
+def stood_still(clip_cache):
     """A load whose publishers were stopped for a second and a half of five."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("XDG_CACHE_HOME", str(cache))
+        patch.setenv("XDG_CACHE_HOME", str(clip_cache))
         return frozen_load("pipeline.load.publishers", frozen_s=1.5, seconds=5.0, streams=2)
 
 

@@ -6,12 +6,14 @@ import pytest
 from small_measurement import choice, small_plan
 
 import sim
+from pipeline.measure import session
 from pipeline.measure.measurement import measure
 from pipeline.measure.plan import Case
 from scenarios import load_scenario
 from scenarios.errors import CalibrationError, EncoderUnavailable
 from scenarios.ladder import Ladder, Rung, Source
 from sim.calibration import n_max_search
+from sim.calibration.cores import Scheduling
 from sim.calibration.tables import read_bundle
 from sim.stream_cost import frame_costs, stream_cpu_s
 
@@ -19,7 +21,7 @@ SOURCE = Source(width=320, height=180, fps=30.0, bitrate_bps=400e3)
 COPIED = Rung(name="180p30", width=320, height=180, fps=30.0, bitrate_bps=400e3, copied=True)
 ENCODED = Rung(name="90p15", width=160, height=90, fps=15.0, bitrate_bps=100e3)
 LADDER = Ladder(segment_s=1.0, rungs=(COPIED, ENCODED))
-PLAN = small_plan(case=Case("ladder", LADDER, SOURCE, "ultrafast"), segments=7)
+PLAN = small_plan(case=Case("ladder", LADDER, SOURCE, "ultrafast"), segments=7, warm_up_segments=1)
 """The clip has a keyframe every 2 s, so there are half as many segments, each of twice the length."""
 PLATFORM = """
 extends: baseline
@@ -36,10 +38,11 @@ set:
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory):
+def folder(tmp_path_factory, clip_cache):
     out = tmp_path_factory.mktemp("out") / "bundle"
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
+        patch.setenv("XDG_CACHE_HOME", str(clip_cache))
+        patch.setattr(session, "PAUSE_S", 0.0)
         return measure(out, plan=PLAN, choice=choice()).folder
 
 
@@ -52,7 +55,7 @@ def bundle(folder):
 def profile(folder, bundle):
     if (bundle.runs["verdict"] != "holds").any():
         pytest.fail(f"the machine is too busy for two tiny streams: {bundle.runs['void_reason'].tolist()}")
-    return sim.fit([folder], name="tiny", draws=50)
+    return sim.fit([folder], name="tiny", draws=50, scheduling=Scheduling(0.5, 0.004, 0.0002), node_cores=())
 
 
 def platform(tmp_path, copied):

@@ -6,7 +6,7 @@ import gzip
 import json
 
 import pytest
-from planted_run import planted_run
+from planted_run import plant, planted_run
 from small_measurement import LADDER, SOURCE, choice
 
 from pipeline.measure import holdout, parts, session
@@ -32,11 +32,11 @@ ROUND = [1, 3, 1]
 
 
 @pytest.fixture(autouse=True)
-def planted(monkeypatch, tmp_path_factory):
+def planted(monkeypatch, clip_cache):
     """The small protocol, and loads that were asked for; at a number in `dies` the machine is switched off."""
     monkeypatch.setattr(session, "PAUSE_S", 0.0)
     monkeypatch.setattr(holdout, "held_out_protocol", lambda: HeldOut(SMALL, "a" * 64))
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.getbasetemp() / "cache"))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(clip_cache))
     asked, dies = [], []
 
     def run(streams, **options):
@@ -46,7 +46,7 @@ def planted(monkeypatch, tmp_path_factory):
         asked.append(streams)
         return planted_run(streams, **options)
 
-    monkeypatch.setattr(session, "run_load", run)
+    plant(monkeypatch, run)
     return asked, dies
 
 
@@ -102,7 +102,7 @@ def test_interruptions_are_kept_and_never_held_against_a_load(tmp_path, planted,
             raise KeyboardInterrupt
         return run(streams, **options)
 
-    monkeypatch.setattr(session, "run_load", interrupt)
+    plant(monkeypatch, interrupt)
     for _ in range(4):
         with pytest.raises(NotReady, match="interrupted; the same command goes on where it ended"):
             take(tmp_path)

@@ -35,8 +35,8 @@ if "pipeline.workers.child" in sys.orig_argv:
 
 
 @pytest.fixture(scope="module")
-def clip(tmp_path_factory):
-    return source_clip(SOURCE, folder=tmp_path_factory.mktemp("cache"))
+def clip(clip_cache):
+    return source_clip(SOURCE, folder=clip_cache / "headroom")
 
 
 def probed(clip, *, ladder=LADDER, restarts=1, **options):

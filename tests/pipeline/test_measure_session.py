@@ -10,7 +10,7 @@ import time
 from dataclasses import replace
 
 import pytest
-from planted_run import planted_run
+from planted_run import plant, planted_run
 from small_measurement import CASE, choice, small_plan
 
 from pipeline.ladders import x264
@@ -26,9 +26,9 @@ from sim.calibration.tables import read_bundle, valid_runs
 
 
 @pytest.fixture(autouse=True)
-def no_pause(monkeypatch, tmp_path_factory):
+def no_pause(monkeypatch, clip_cache):
     monkeypatch.setattr(session, "PAUSE_S", 0.0)
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.getbasetemp() / "cache"))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(clip_cache))
 
 
 @pytest.fixture
@@ -43,7 +43,7 @@ def runs(monkeypatch):
             raise fault
         return planted_run(streams, **options, **fault)
 
-    monkeypatch.setattr(session, "run_load", run)
+    plant(monkeypatch, run)
     return asked, faults
 
 
@@ -146,7 +146,7 @@ def test_the_end_of_a_service_interrupts_as_the_keyboard_does(tmp_path, monkeypa
             os.kill(os.getpid(), signal.SIGTERM)
         return planted_run(streams, **options)
 
-    monkeypatch.setattr(session, "run_load", run)
+    plant(monkeypatch, run)
     with ended_gently():
         done, bundle, _ = measured(tmp_path, loads=(1, 2, 3))
     assert bundle.runs["void_reason"][1] == "cut short: interrupted"

@@ -98,7 +98,7 @@ def test_a_network_cut_costs_the_others_nothing_and_a_longer_one_than_the_idle_d
 
     async def run() -> None:
         keys = StreamKeys({name: key_digest(key) for name, key in KEYS.items()})
-        rungs = ladder((320, 180, 30), (160, 90, 15))
+        rungs = ladder((320, 180, 30), (160, 90, 15), segment_s=1.0)
         async with LivePipeline(
             ladder=rungs, keys=keys, backend=X264Backend(), marks=marks, ingest=partial(RtmpServer, deadlines=deadlines)
         ) as pipeline:

@@ -252,7 +252,7 @@ def test_viewers_that_stop_reading_cost_little_and_delay_nobody_until_their_dead
     viewers, many_descriptors
 ):
     """P17."""
-    deadline_s = 5.0 + viewers / 50
+    deadline_s = 3.0 + viewers / 100
     with origin_process(deadline_s) as (process, port), ExitStack() as sockets:
         sockets.enter_context(contextlib.closing(_stalled_viewer(port)))  # what is set up once is not counted
         before_bytes, before_descriptors = _rss_bytes(process.pid), _descriptors(process.pid)

@@ -15,7 +15,7 @@ from pipeline.player.pages import HLS_JS_VERSION
 pytestmark = [pytest.mark.requires_chromium, pytest.mark.requires_ffmpeg]
 
 
-@pytest.mark.parametrize("seconds", [15, pytest.param(60, marks=[pytest.mark.long, pytest.mark.timeout(600)])])
+@pytest.mark.parametrize("seconds", [6, pytest.param(60, marks=[pytest.mark.long, pytest.mark.timeout(600)])])
 def test_every_frame_plays_without_a_stall_and_every_rung_can_be_chosen(seconds, server, viewer):
     with publishing(server.publish_url):
         server.wait_for_playlist()

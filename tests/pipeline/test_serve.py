@@ -46,9 +46,10 @@ ROUNDING = 91
 
 @pytest.mark.requires_ffmpeg
 @IN_EITHER_CONTAINER
-@pytest.mark.parametrize("seconds", [10, pytest.param(36, marks=pytest.mark.long)])
+@pytest.mark.parametrize("seconds", [6, pytest.param(36, marks=pytest.mark.long)])
 def test_a_published_stream_is_watched_without_a_gap_and_aligned_in_every_rung(seconds, container):
-    with serving("--segments", container.name) as server:
+    """The checker of `--check` looks on and has nothing to say."""
+    with serving("--check", "--segments", container.name) as server:
         with publisher(server.publish_url, seconds) as ffmpeg:
             server.wait_for_playlist()
             seen = watch(server.playlist_url, timeout_s=seconds + 20)
@@ -70,21 +71,27 @@ def test_a_published_stream_is_watched_without_a_gap_and_aligned_in_every_rung(s
         assert server.fetch("720p30/index.m3u8").endswith("#EXT-X-ENDLIST\n")
         sizes = [line for line in server.fetch().splitlines() if "RESOLUTION" in line]
         assert [("1280x720" in sizes[0]), ("854x480" in sizes[1])] == [True, True]
+        server.process.terminate()
+        _, said = server.process.communicate(timeout=10)
+    assert server.process.returncode == 0
+    assert said.splitlines()[-1].endswith(" segments, 0 violations"), said
+    assert len(said.splitlines()) == 1
+    assert int(said.split()[1]) >= 6
 
 
 @pytest.mark.requires_ffmpeg
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_signal_ends_the_stream_properly_and_soon(number):
-    with serving() as server, publisher(server.publish_url, 60) as ffmpeg:
+def test_a_signal_ends_the_stream_properly_and_soon(number, serve_arguments):
+    with serving(*serve_arguments) as server, publisher(server.publish_url, 60) as ffmpeg:
         server.wait_for_playlist()
-        before = server.fetch("720p30/index.m3u8")
+        before = server.fetch("180p30/index.m3u8")
         assert "#EXT-X-ENDLIST" not in before
         server.process.send_signal(number)
         stopped_s = time.monotonic()
         last = before
         while server.process.poll() is None:
             try:
-                last = server.fetch("720p30/index.m3u8")
+                last = server.fetch("180p30/index.m3u8")
             except (urllib.error.URLError, ConnectionError):
                 break
             time.sleep(0.1)

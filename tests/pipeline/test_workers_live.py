@@ -115,7 +115,7 @@ def children(pid: int) -> list[int]:
 
 @pytest.mark.requires_ffmpeg
 def test_serve_encodes_in_a_worker_and_says_what_its_death_cost():
-    with serving() as server, publisher(server.publish_url, 16) as ffmpeg:
+    with serving() as server, publisher(server.publish_url, 11) as ffmpeg:
         server.wait_for_playlist()
         (worker,) = children(server.process.pid)
         os.kill(worker, signal.SIGKILL)
@@ -151,19 +151,19 @@ def test_serve_can_encode_in_its_own_process():
 
 
 @pytest.mark.requires_ffmpeg
-def test_a_signal_flushes_the_workers_and_leaves_none_behind():
-    with serving() as server, publisher(server.publish_url, 60) as ffmpeg:
+def test_a_signal_flushes_the_workers_and_leaves_none_behind(serve_arguments):
+    with serving(*serve_arguments) as server, publisher(server.publish_url, 60) as ffmpeg:
         server.wait_for_playlist()
         workers = children(server.process.pid)
         assert len(workers) == 1
         os.kill(workers[0], signal.SIGINT)
         os.kill(workers[0], signal.SIGTERM)
-        before = server.fetch("720p30/index.m3u8")
+        before = server.fetch("180p30/index.m3u8")
         server.process.send_signal(signal.SIGTERM)
         stopped_s, last = time.monotonic(), before
         while server.process.poll() is None:
             try:
-                last = server.fetch("720p30/index.m3u8")
+                last = server.fetch("180p30/index.m3u8")
             except OSError:
                 break
             time.sleep(0.05)

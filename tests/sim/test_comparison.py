@@ -88,8 +88,11 @@ def test_the_document_is_plain_and_the_table_is_text(dearer):
     assert "<table" in dearer._repr_html_()
 
 
-def test_the_command_prints_the_differences_of_the_library():
-    files = [str(LIBRARY / "baseline.yaml"), str(LIBRARY / "more_clusters.yaml")]
+def test_the_command_prints_the_differences_of_the_library(tmp_path):
+    """Over two hours of them; the README shows their whole day."""
+    files = [str(tmp_path / name) for name in ("baseline.yaml", "more_clusters.yaml")]
+    for file in map(Path, files):
+        file.write_text(f"extends: {LIBRARY / file.name}\nset:\n  horizon.horizon_s: 2 h\n")
     done = CliRunner().invoke(application(), ["compare", *files, "--replications", "3", "-q"])
     assert done.exit_code == 0, done.output
     assert "What do 24 smaller clusters instead of 8 do" in done.output

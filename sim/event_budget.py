@@ -1,0 +1,131 @@
+"""How large a run will be, from its scenario alone and before it starts: events, and bytes of records.
+
+A platform of a million short broadcasts over a year is a legitimate question and days of computing. Who asks it by a
+slip of a unit wants to be told at once; who means it says so.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+
+from scenarios.errors import Problem, ScenarioError
+from scenarios.scenario import Finding, Scenario
+from sim.components.broadcasts import LiveRate, live_rate
+from sim.curves import DAY_S
+
+MOST_EVENTS = 1e9
+"""Of all replications; some 20 to 60 minutes of one core."""
+MOST_BYTES = 8e9
+"""Of what the records of all replications take; a laptop has as much."""
+
+BYTES_PER_BROADCAST, BYTES_PER_TICK, BYTES_PER_CELL = 100.0, 320.0, 24.0
+"""Of a row of the records, and of a cell of the rate of going live over the horizon."""
+
+
+class Part(NamedTuple):
+    """One source of events.
+
+    Attributes:
+        name: what happens, in the plural.
+        events: how often, in one replication.
+        path: the value of the scenario that rules it.
+    """
+
+    name: str
+    events: float
+    path: tuple[str | int, ...]
+
+
+class Budget(NamedTuple):
+    """What one replication asks for.
+
+    Attributes:
+        parts: its events by source.
+        record_bytes: memory of its records.
+    """
+
+    parts: tuple[Part, ...]
+    record_bytes: float
+
+    @property
+    def events(self) -> float:
+        """All events."""
+        return math.fsum(part.events for part in self.parts)
+
+
+def estimate(scenario: Scenario) -> Budget:
+    """Return what one replication asks for, from the expected number of broadcasts.
+
+    A broadcast going live is an event and its end another, and one more where the auth service makes most wait. Of
+    nodes it is only known that each broadcast needs at most one: as many boot as the expected number of live
+    broadcasts rises by. Who waits for a place adds an event that is not foreseen here, so that an overloaded platform
+    has up to twice as many.
+    """
+    horizon, platform = scenario.horizon, scenario.platform
+    rate = live_rate(scenario.workload.broadcasts)
+    arrivals, rise = _going_live(rate, horizon.start_hour, horizon.horizon_s)
+    before, after = (rate.at(hour % 24) for hour in (horizon.start_hour, horizon.start_hour + horizon.horizon_s / 3600))
+    ticks = horizon.horizon_s / horizon.tick_s
+    ends = max(0.0, arrivals + before - after)
+    busiest_per_s = float(rate.per_s.max())
+    size = ("workload", "broadcasts", "peak_concurrent")
+    parts = [
+        Part("broadcasts going live", arrivals, size),
+        Part("ends of broadcasts", ends, size),
+        Part("ticks", ticks, ("horizon", "tick_s")),
+    ]
+    if busiest_per_s > platform.ingest.auth_limit_per_s:
+        parts.append(Part("answers of the auth service", arrivals, size))
+    period_s = getattr(platform.transcode.autoscaler, "sync_period_s", None)
+    if period_s is not None:
+        path = ("platform", "transcode", "autoscaler", "sync_period_s")
+        parts += [Part("syncs of the autoscaler", horizon.horizon_s / period_s, path), Part("nodes booted", rise, size)]
+    cells = horizon.horizon_s / rate.cell_s
+    record_bytes = (arrivals + before) * BYTES_PER_BROADCAST + ticks * BYTES_PER_TICK + cells * BYTES_PER_CELL
+    return Budget(tuple(parts), record_bytes)
+
+
+def beyond_budget(scenario: Scenario, replications: int) -> Finding | None:
+    """Return why a run should not start unless it is forced; None where it may."""
+    budget = estimate(scenario)
+    events, record_bytes = budget.events * replications, budget.record_bytes * replications
+    if events <= MOST_EVENTS and record_bytes <= MOST_BYTES:
+        return None
+    largest = max(budget.parts, key=lambda part: part.events)
+    told = ", ".join(
+        f"{part.events * replications:.2g} {part.name}"
+        for part in sorted(budget.parts, key=lambda part: -part.events)
+        if part.events >= budget.events / 100
+    )
+    return Finding(
+        largest.path,
+        f"{replications} replications are about {events:.2g} events ({told}) and {record_bytes / 1e9:.2g} GB of "
+        f"records; {MOST_EVENTS:.0e} events and {MOST_BYTES / 1e9:.0f} GB run unasked",
+        "look for a slip of a unit here or in horizon.horizon_s; a run that is meant is forced by --force (force=True)",
+    )
+
+
+def require_budget(scenario: Scenario, replications: int) -> None:
+    """Check that a run is not larger than what may start unasked.
+
+    Raises:
+        ScenarioError: it is; with the estimate.
+    """
+    finding = beyond_budget(scenario, replications)
+    if finding is not None:
+        path = ".".join(map(str, finding.path))
+        raise ScenarioError([Problem(scenario.title, None, None, path, finding.message, finding.hint)])
+
+
+def _going_live(rate: LiveRate, start_hour: float, horizon_s: float) -> tuple[float, float]:
+    """Return, over a horizon, the expected broadcasts going live and by how many those live rise in all."""
+    days, rest_s = divmod(horizon_s, DAY_S)
+    start = int(start_hour * 3600 / rate.cell_s)
+    per_cell = np.roll(rate.per_s, -start) * rate.cell_s
+    rises = np.maximum(0.0, np.diff(np.roll(rate.concurrent, -start), append=rate.concurrent[start]))
+    rest = int(rest_s / rate.cell_s)
+    total, risen = (days * of.sum() + of[:rest].sum() for of in (per_cell, rises))
+    return float(total + per_cell[rest % per_cell.size] * (rest_s / rate.cell_s - rest)), float(risen)
