@@ -131,6 +131,17 @@ class Cdn:
         """
         self._turn(clusters, up=False)
 
+    def cut_off(self, mix: Floats | None = None) -> Floats | None:
+        """Return the share of each home's viewers that was on clusters lost since the last `serve`, shape (homes,).
+
+        None if no cluster was lost. What becomes of these viewers is the caller's: `serve` takes who is served.
+        """
+        if self._up_before is None:
+            return None
+        lost = self._up_before & ~self._shares.up
+        share: Floats = self._shares.of(mix, self._up_before)[:, lost].sum(axis=1)
+        return share if lost.any() else None
+
     def bring_back(self, clusters: Iterable[int]) -> None:
         """Let clusters serve again, with empty caches."""
         self._turn(clusters, up=True)

@@ -91,13 +91,13 @@ class Returns:
         """Broadcasts with viewers who are away."""
         return int(np.union1d(self._row, np.array(list(self._lost), int)).size)
 
-    def interrupted(self, rows: Rows, share: float = 1.0) -> None:
-        """Cut off a share of those who watch these broadcasts.
+    def interrupted(self, rows: Rows, share: float | Floats = 1.0) -> None:
+        """Cut off a share of those who watch these broadcasts; one for all, or one for each.
 
         It counts from the start of the tick in which it happens, so that up to a tick too much is lost.
         """
-        for row in rows.tolist():
-            self._lost[row] = 1.0 - (1.0 - self._lost.get(row, 0.0)) * (1.0 - share)
+        for row, part in zip(rows.tolist(), np.broadcast_to(share, rows.shape).tolist(), strict=True):
+            self._lost[row] = 1.0 - (1.0 - self._lost.get(row, 0.0)) * (1.0 - part)
 
     def away_share(self, rows: Rows) -> Floats:
         """Return the share of the viewers of each broadcast that is away now, the same shape."""

@@ -165,6 +165,17 @@ def test_clusters_come_back_empty():
     assert platform.clusters_up == 4
 
 
+def test_who_was_on_a_lost_cluster_is_cut_off():
+    platform, mix = regional(), np.array([[0.8, 0.2], [0.3, 0.7]])
+    assert platform.cut_off(mix) is None
+    platform.lose(platform.clusters_of("west"))
+    assert platform.cut_off(mix) == pytest.approx([0.2, 0.7])
+    platform.serve(np.ones(2), 2.0, home=np.array([0, 1]), mix=mix)
+    assert platform.cut_off(mix) is None
+    platform.bring_back(platform.clusters_of("west"))
+    assert platform.cut_off(mix) is None
+
+
 def test_a_loss_before_anybody_looked_is_one_loss():
     platform = cdn(clusters=4)
     platform.lose([1])
