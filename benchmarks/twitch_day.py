@@ -1,9 +1,9 @@
 """What a day of Twitch's size costs to simulate: 24 hours, some 700,000 broadcasts, peaks of 120,000 and 6.5 million.
 
-Four sizes, each in a process of its own, tell how the cost grows and what every day costs whatever its size; a fifth run
-ticks once in the day, which leaves the control plane. A slice of 40 broadcasts and 2,000 viewers over ten minutes of the
-evening is also run viewer by viewer and request by request (`benchmarks.per_viewer`): CPU per viewer-second there ÷ CPU
-per viewer-second of the whole day.
+Four sizes, each in a process of its own, tell how the cost grows and what every day costs whatever its size; a fifth
+run ticks once in the day, which leaves the control plane. A slice of 40 broadcasts and 2,000 viewers over ten minutes
+of the evening is also run viewer by viewer and request by request (`benchmarks.per_viewer`): CPU per viewer-second
+there ÷ CPU per viewer-second of the whole day.
 
 `--largest SHARE` stops at a share of the size.
 """
