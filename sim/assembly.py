@@ -231,6 +231,7 @@ class Run:
             self._crowd.clusters_down,
             self._failed,
             position.of,
+            self._scenario.platform.transcode.zones,
         )
 
     def _failed(self, failure: Failure, nodes: Sequence[int], broadcasts: Sequence[int]) -> None:
