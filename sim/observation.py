@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Generator, Sequence
 from typing import Any
 
@@ -23,6 +24,8 @@ from sim.records import BroadcastLog, Outcome, TickLog
 from sim.sampling import Floats
 
 Rows = npt.NDArray[np.intp]
+WHOLE_TO = 1e-9
+"""Of a tick: what the horizon may lack of a whole number of them, by the rounding of floats."""
 
 
 class Crowd:
@@ -119,7 +122,7 @@ class Observation:
         self._horizon, self._crowd = scenario.horizon, crowd
         self._state, self._fleet, self._admission = broadcasts.column("state"), fleet, admission
         self._publishers = publishers
-        self._count = int(self._horizon.horizon_s // self._horizon.tick_s)
+        self._count = math.floor(self._horizon.horizon_s / self._horizon.tick_s + WHOLE_TO)
         self.log = TickLog(self._count)
 
     def ticks(self, env: simpy.Environment) -> Generator[simpy.Event, Any, None]:

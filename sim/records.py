@@ -181,12 +181,15 @@ class Tally:
     Attributes:
         counts: event name → number of times.
         service_area_s: ∫ broadcasts in service dt, brought forward at every change.
-        viewer_seconds_lost: Σ gap × viewers who wanted the broadcast when the gap ended.
+        viewer_seconds_lost: Σ gap × viewers who wanted the broadcast when the gap ended: to the moment, and without
+            the players, who are back later than their broadcast; those are counted in viewers away, to a tick.
+        away_s: Σ of the gaps of interruptions, without those of moves.
     """
 
     counts: dict[str, int] = field(default_factory=dict)
     service_area_s: float = 0.0
     viewer_seconds_lost: float = 0.0
+    away_s: float = 0.0
     _in_service: int = 0
     _since_s: float = 0.0
 

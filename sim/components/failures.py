@@ -191,7 +191,7 @@ def _(failure: RollingDeploy, site: Site) -> Process:
 def _until_ready(site: Site) -> Process:
     """Wait until nothing boots any more, and until as many are ready as are wanted.
 
-    A surge that cannot be had is not waited for; then as many nodes as it lack for a while, and never more.
+    A surge that cannot be had is not waited for: then the fleet lacks as many nodes for a while, and never more.
     """
     while site.fleet.booting or site.fleet.ready < site.fleet.wanted_nodes:
         yield site.env.timeout(POLL_S)

@@ -67,6 +67,12 @@ def unstable_after_s(case: Case) -> float:
     return float(beyond.iloc[0]) if len(beyond) else math.nan
 
 
+def seen_months_of(case: Case) -> float:
+    """Return how many times all the ticks make a month; what is left of the horizon after the last is not seen."""
+    seen_s = len(case.run.ticks) * case.scenario.horizon.tick_s
+    return months(seen_s, case.scenario.prices.hours_per_month)
+
+
 def months_of(case: Case) -> float:
     """Return how many horizons make a month."""
     return months(case.run.horizon_s, case.scenario.prices.hours_per_month)

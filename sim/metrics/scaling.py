@@ -36,8 +36,10 @@ def places_used_mean(case: Case) -> float:
 
 
 def places_used_p95(case: Case) -> float:
-    """Return the share of places taken that is not exceeded in 95 % of the ticks."""
-    return float(np.quantile(1.0 - case.run.ticks["room_free"], 0.95))
+    """Return the share of places taken that is not exceeded in 95 % of the ticks; those without a node do not count."""
+    ticks = case.run.ticks
+    taken = 1.0 - ticks["room_free"][ticks["nodes_ready"] > 0]
+    return float(np.quantile(taken, 0.95)) if len(taken) else math.nan
 
 
 def spare_node_hours(case: Case) -> float:

@@ -132,7 +132,7 @@ def test_a_share_of_dropped_video_is_never_more_than_all():
 
 @pytest.mark.parametrize("kind", ["fixed", "queue", "utilisation", "schedule", "predictive"])
 def test_whatever_scales_the_fleet_the_crowd_is_the_same(kind):
-    specs = {"schedule": {"steps": ({"at_hour": 19.1, "nodes": 9},)}, "utilisation": {}, "predictive": {}}
+    specs = {"schedule": {"steps": ({"hour": 19.1, "nodes": 9},)}, "utilisation": {}, "predictive": {}}
     base = one(**SHORT)
     other = one(
         **SHORT
