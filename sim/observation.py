@@ -45,8 +45,10 @@ class Crowd:
             scenario.ladder,
             workload.audience.rung_shares,
             source_bps=workload.source.bitrate_bps,
+            sources=workload.sources if workload.source_mix else (),
             regions=names,
         )
+        self._has_sources = len(workload.sources) > 1
         self._chat = Chat(workload.chat, horizon.tick_s, named("chat"))
         self._returns = Returns(
             platform.players.retry,
@@ -102,6 +104,7 @@ class Crowd:
             home=self._table.region[rows] if self._in_regions else None,
             mix=self.audience.mix(at_s) if self._in_regions else None,
             source_only=source_only if source_only.any() else None,
+            source=self._table.source[rows] if self._has_sources else None,
         )
         busiest = self.cdn.edge_utilisation(served, self._tick_s)
         return served._asdict() | ({} if busiest is None else {"edge_busiest_utilisation": busiest})
