@@ -125,6 +125,7 @@ class Observation:
         self._horizon, self._crowd = scenario.horizon, crowd
         self._state, self._fleet, self._admission = broadcasts.column("state"), fleet, admission
         self._publishers = publishers
+        self._has_sources = len(scenario.workload.sources) > 1
         self._count = math.floor(self._horizon.horizon_s / self._horizon.tick_s + WHOLE_TO)
         self.log = TickLog(self._count)
 
@@ -148,4 +149,5 @@ class Observation:
             "nodes_draining": float(count[NodeState.DRAINING]),
             "nodes_wanted": float(fleet.wanted_nodes),
             "room_free": fleet.free_share(),
+            **({"room_stranded": fleet.stranded_share()} if self._has_sources else {}),
         }

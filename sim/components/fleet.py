@@ -53,14 +53,13 @@ class Fleet:
     ) -> None:
         self._env, self.pools = env, tuple(pools)
         self._startup, self._life, self._told = startup, life, told
-        self._newest_first = newest_first
-        self._migrate_on_notice, self._launch_retry_s = migrate_on_notice, launch_retry_s
+        self._newest_first, self._migrate_on_notice = newest_first, migrate_on_notice
         self._supply = Supply(self.pools, max_nodes)
         self._places = Places(self.pools, source_of, spread=spread)
         self._state: list[NodeState] = []
         self._booting: dict[int, None] = {}
         self._moving: dict[int, None] = {}
-        self._is_asking_again = False
+        self._is_asking_again, self._launch_retry_s = False, launch_retry_s
         self._kept: set[int] = set()
         self._idle: list[int] = []
         self.log = NodeLog()
@@ -130,6 +129,10 @@ class Fleet:
     def free_share(self) -> float:
         """Return the share of the ready nodes' room that is free; 0 where none is ready."""
         return self._places.free_share()
+
+    def stranded_share(self) -> float:
+        """Return the share of the ready nodes' room that is free and of no use to the source that takes most."""
+        return self._places.stranded_share()
 
     def places_left(self, source: int) -> int:
         """Return how many broadcasts of a source would find a place now."""
@@ -272,8 +275,6 @@ class Fleet:
         return [node for pool, spare in enumerate(self._supply.surplus(nodes)) for node in self._leaving(pool, spare)]
 
     def _leaving(self, pool: int, nodes: int) -> list[int]:
-        if nodes <= 0:
-            return []
         booting = [node for node in reversed(self._booting) if self.log.pool[node] == pool][:nodes]
         rest = nodes - len(booting)
         if self._newest_first:

@@ -29,6 +29,8 @@ class Places:
         self._pool_of: list[int] = []
         self._on: list[set[int]] = []
         self._node_of: dict[int, int] = {}
+        shares = [sum(pool.need[source] / pool.units for pool in pools) for source in range(len(pools[0].need))]
+        self._largest = shares.index(max(shares))
         self.taken_on_open = 0
 
     def __len__(self) -> int:
@@ -80,6 +82,20 @@ class Places:
         """Return the share of the open nodes' room that is free; 0 where none is open."""
         nodes = sum(map(len, self._rooms))
         return sum(rooms.free / rooms.units for rooms in self._rooms) / nodes if nodes else 0.0
+
+    def stranded_share(self) -> float:
+        """Return the share of the open nodes' room that is free, but not for the largest source; 0 where none is open.
+
+        The largest source is the one that takes most of a node, in the mean over pools.
+        """
+        nodes = sum(map(len, self._rooms))
+        if not nodes:
+            return 0.0
+        stranded = 0.0
+        for rooms, pool in zip(self._rooms, self._pools, strict=True):
+            need = pool.need[self._largest]
+            stranded += (rooms.free - need * rooms.free_for(need)) / pool.units
+        return stranded / nodes
 
     def left(self, source: int) -> int:
         """Return how many broadcasts of a source would find a place now."""

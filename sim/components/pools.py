@@ -56,7 +56,8 @@ def shared_out(total: int, least: Sequence[int], most: Sequence[int], weight: Se
     given = np.minimum(np.array(least), most)
     for weights in (np.array(weight, dtype=float), np.ones(len(given))):
         while (rest := total - int(given.sum())) > 0 and (open_ := (given < most) & (weights > 0)).any():
-            exact = np.where(open_, rest * (weights / weights[open_].sum()), 0.0)
+            sharing = np.where(open_, weights, 0.0)
+            exact = rest * (sharing / sharing.sum())
             full = exact > np.array(most) - given
             given = np.where(full, most, given) if full.any() else given + _rounded(exact, rest)
     return [int(nodes) for nodes in given]

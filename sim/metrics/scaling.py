@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from sim.metrics.case import Case, Metric, most_places, unstable_after_s
+from sim.metrics.case import Case, Metric, most_places, ratio, unstable_after_s
 from sim.sampling import Floats
 from sim.scale_events import flaps
 
@@ -40,6 +40,13 @@ def places_used_p95(case: Case) -> float:
     ticks = case.run.ticks
     taken = 1.0 - ticks["room_free"][ticks["nodes_ready"] > 0]
     return float(np.quantile(taken, 0.95)) if len(taken) else math.nan
+
+
+def fragmentation(case: Case) -> float:
+    """Return the share of the ready nodes' free room that the source that takes most cannot use."""
+    ready, ticks = _ready(case), case.run.ticks
+    free, stranded = (float(ready @ ticks[name].to_numpy(float)) for name in ("room_free", "room_stranded"))
+    return ratio(stranded, free)
 
 
 def spare_node_hours(case: Case) -> float:
@@ -94,6 +101,13 @@ SCALING: dict[str, Metric] = {
     ),
     "places_used_mean": Metric("scaling", "1", "places of ready nodes in use, mean", places_used_mean),
     "places_used_p95": Metric("scaling", "1", "places of ready nodes in use, 95th percentile", places_used_p95),
+    "fragmentation": Metric(
+        "scaling",
+        "1",
+        "free room of ready nodes that the largest source cannot use",
+        fragmentation,
+        lambda case: len(case.scenario.workload.sources) > 1,
+    ),
     "spare_node_hours": Metric("scaling", "node-hours", "ready beyond what was needed", spare_node_hours),
     "lacking_node_hours": Metric("scaling", "node-hours", "lacking for those who waited", lacking_node_hours),
     "flaps_per_day": Metric("scaling", "1/day", "changes of the fleet taken back within half an hour", flaps_per_day),

@@ -15,6 +15,7 @@ from scenarios.failures import RollingDeploy, SpotStorm, ZoneLoss
 from sim.components.admission import Crowd, policy
 from sim.components.node import NodeState
 from sim.components.pools import Pool, shared_out
+from sim.components.rooms import Rooms
 
 # ---------------------------------------------------------------- nodes that are kept
 
@@ -226,3 +227,34 @@ def balanced(world):
         for gone_s, state in zip(fleet.log.gone_s, fleet.states(), strict=True)
     )
     assert 0 <= fleet.in_service_on_ready <= fleet.in_service
+
+
+# ---------------------------------------------------------------- room
+
+
+def test_room_that_the_largest_source_cannot_use_is_stranded():
+    pool = Pool("only", "a", units=10, need=(3, 4))
+    world = Watched([500] * 6, pools=(pool,), source=[0, 0, 0, 1, 1, 1])
+    world.fleet.start_ready(2)
+    assert world.fleet.stranded_share() == pytest.approx(4 / 20)  # 2 of 10 on each node
+    world.request(0, 1, 2, 3)  # rooms 1 and 6: 1 and 2 are left over
+    assert world.fleet.stranded_share() == pytest.approx(3 / 20)
+    assert world.fleet.places_left(1) == 1
+    assert Watched([], pools=(pool,)).fleet.stranded_share() == 0.0
+
+
+@settings(max_examples=100, deadline=None)
+@given(rooms=st.lists(st.integers(0, 60), max_size=30), need=st.integers(1, 60))
+def test_places_left_are_those_of_each_node(rooms, need):
+    counted = Rooms(60)
+    for node, room in enumerate(rooms):
+        counted.add(node, room)
+    assert counted.free_for(need) == sum(room // need for room in rooms)
+
+
+def test_sources_that_need_more_than_a_node_find_no_place():
+    world = Watched([500], pools=(Pool("only", "a", units=10, need=(11,)),), deadline_s=0.0)
+    world.fleet.start_ready(1)
+    world.request(0)
+    assert [why for _, _, why in world.refused] == ["refused: no place"]
+    assert world.fleet.places_left(0) == 0

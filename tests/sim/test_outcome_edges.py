@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from platforms import scenario
-from profiles import profile
+from profiles import SOURCE, profile
 from test_books import STRESS, one
 
 from scenarios.catalogue import load_catalogue
@@ -155,3 +155,14 @@ def test_whatever_scales_the_fleet_the_crowd_is_the_same(kind):
 def test_every_metric_has_a_meaning_of_its_own():
     meanings = [metric.meaning for metric in METRICS.values()]
     assert len(set(meanings)) == len(meanings)
+
+
+def test_fragmentation_is_told_where_sources_differ_and_only_there():
+    small = SOURCE.model_copy(update={"width": 854, "height": 480, "bitrate_bps": 1.5e6})
+    mix = tuple({"source": source.model_dump(), "share": 0.5} for source in (SOURCE, small))
+    run_, found = measured(**SHORT | {"workload.source_mix": mix})
+    assert 0.0 < found["fragmentation"] < 1.0
+    assert (run_.ticks["room_stranded"] <= run_.ticks["room_free"] + 1e-12).all()
+    run_, found = measured(**SHORT)
+    assert "fragmentation" not in found
+    assert "room_stranded" not in run_.ticks
