@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import pandas as pd
 
 from scenarios.catalogue import load_catalogue
+from sim.fleet_grounds import price_text
 from sim.format import interval_text
 from sim.node_plan import RESOURCE_NAMES
 from sim.results import RunResult
@@ -36,10 +37,7 @@ def answer(result: RunResult) -> list[str]:
 
 def node_price_text(result: RunResult) -> str:
     """Return the price of a transcode node, and whether it is assumed or listed."""
-    spec = result.scenario.platform.transcode
-    if spec.node_price_usd_per_hour is not None:
-        return f"an assumed {spec.node_price_usd_per_hour:g} USD per node-hour"
-    return f"a listed {load_catalogue().instances[spec.instance].price_usd_per_hour:g} USD per node-hour"
+    return price_text(result.scenario, load_catalogue())
 
 
 def binding_text(result: RunResult) -> str:

@@ -228,7 +228,9 @@ class Replication:
         lag: how far nodes fell behind; None where content does not vary.
         attempts: of publishers that were interrupted to come back.
         at_end: what each component holds at the end, counted by it.
-        plan: the transcode node of this world; `ingest` the ingest node.
+        plan: the transcode node of this world, of the pool with most of the largest fleet; `ingest` the ingest node.
+        most_places: broadcasts that the largest fleet holds.
+        places_per_node: of it, in the mean over its nodes.
     """
 
     replication: int
@@ -245,3 +247,5 @@ class Replication:
     attempts: int
     at_end: dict[str, int]
     nodes_at_end: dict[str, int]
+    most_places: float
+    places_per_node: float

@@ -51,11 +51,6 @@ def peak_bps(case: Case, column: str) -> float:
     return peak(case, column) * 8.0 / case.scenario.horizon.tick_s
 
 
-def most_places(case: Case) -> float:
-    """Return the broadcasts that the largest fleet holds."""
-    return float(case.scenario.platform.transcode.max_nodes * case.run.plan.broadcasts)
-
-
 def unstable_after_s(case: Case) -> float:
     """Return when more broadcasts want a place than the largest fleet has, to a tick; NaN if that never happens.
 
@@ -63,7 +58,7 @@ def unstable_after_s(case: Case) -> float:
     """
     ticks = case.run.ticks
     wanted = ticks["broadcasts_wanted"] - ticks["broadcasts_source_only"]
-    beyond = ticks["t_s"][wanted > most_places(case)]
+    beyond = ticks["t_s"][wanted > case.run.most_places]
     return float(beyond.iloc[0]) if len(beyond) else math.nan
 
 

@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from sim.metrics.case import Case, Metric, most_places, ratio, unstable_after_s
+from sim.metrics.case import Case, Metric, ratio, unstable_after_s
 from sim.sampling import Floats
 from sim.scale_events import flaps
 
@@ -60,7 +60,7 @@ def lacking_node_hours(case: Case) -> float:
 
 
 def _needed(case: Case) -> Floats:
-    return np.ceil(_demand(case) / case.run.plan.broadcasts - 1e-9)
+    return np.ceil(_demand(case) / case.run.places_per_node - 1e-9)
 
 
 def flaps_per_day(case: Case) -> float:
@@ -73,7 +73,7 @@ def flaps_per_day(case: Case) -> float:
 def headroom(case: Case) -> float:
     """Return 1 - the demand that is not exceeded in 99.9 % of ticks ÷ places of the largest fleet."""
     wanted = float(np.quantile(case.run.ticks["broadcasts_wanted"], 0.999))
-    return 1.0 - wanted / most_places(case)
+    return 1.0 - ratio(wanted, case.run.most_places)
 
 
 def exhausted_in_s(case: Case) -> float:
