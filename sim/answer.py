@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pandas as pd
 
 from scenarios.catalogue import load_catalogue
-from sim.fleet_grounds import price_text
+from sim.fleet_grounds import price_text, shares_of_kinds
 from sim.format import interval_text
 from sim.node_plan import RESOURCE_NAMES
 from sim.results import RunResult
@@ -72,7 +72,9 @@ def _size(result: RunResult, text: dict[str, str]) -> str:
 
 
 def _node(result: RunResult) -> str:
-    name = result.scenario.platform.transcode.instance
+    name, *others = (kind.platform.transcode.instance for kind, _ in shares_of_kinds(result.scenario))
+    if others:
+        return " and ".join(dict.fromkeys([name, *others]))
     if not load_catalogue().instances[name].is_this_machine:
         return name
     machine = result.profile.machine

@@ -202,9 +202,11 @@ class Cdn:
         """Return a number for each home, source, and with or without a ladder; None if nothing tells them apart."""
         kind: Integers | None = None if home is None else home * (2 * self._sources)
         if source is not None:
-            kind = source.astype(int) * 2 + (0 if kind is None else kind)
+            of_source: Integers = source.astype(int) * 2
+            kind = of_source if kind is None else kind + of_source
         if source_only is not None:
-            kind = source_only.astype(int) + (0 if kind is None else kind)
+            without: Integers = source_only.astype(int)
+            kind = without if kind is None else kind + without
         return kind
 
     def _add(

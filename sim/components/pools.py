@@ -10,7 +10,6 @@ import numpy.typing as npt
 
 from scenarios.nodes import Interruptions, Purchase
 
-
 Floats = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
 

@@ -47,7 +47,7 @@ class Rooms:
         return self._room[node]
 
     def free_for(self, need: int) -> int:
-        """Return how many broadcasts that take `need` units each find a place; linear in the amounts of room there are."""
+        """Return how many broadcasts that take `need` units each find a place; linear in the rooms there are."""
         found, left = 0, self._present >> need
         while left:
             room = need + (left & -left).bit_length() - 1

@@ -60,7 +60,8 @@ def lacking_node_hours(case: Case) -> float:
 
 
 def _needed(case: Case) -> Floats:
-    return np.ceil(_demand(case) / case.run.places_per_node - 1e-9)
+    needed: Floats = np.ceil(_demand(case) / case.run.places_per_node - 1e-9)
+    return needed
 
 
 def flaps_per_day(case: Case) -> float:

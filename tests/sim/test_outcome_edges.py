@@ -1,4 +1,4 @@
-"""What is told of a run at its edges: gaps that end with the broadcast, no node ready, nobody there, several failures."""
+"""What is told of a run at its edges: gaps that end with the broadcast, no node ready, nobody there."""
 
 from __future__ import annotations
 
