@@ -332,7 +332,7 @@ class Fleet:
     # ---------------------------------------------------------------- broadcasts
 
     def place(self, broadcast: int) -> int:
-        """Give a broadcast a place; return its node, or NONE where there is no room. O(pools)."""
+        """Give a broadcast a place; return its node, or NONE where there is no room. O(kinds of nodes)."""
         return self._places.take(broadcast)
 
     def leave(self, broadcast: int) -> None:

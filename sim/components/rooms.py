@@ -7,6 +7,7 @@ heap.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from heapq import heapify, heappop, heappush
 
 NONE = -1
@@ -89,14 +90,15 @@ class Rooms:
         most = self._present.bit_length() - 1
         return self._oldest(most) if most >= need else NONE
 
-    def emptiest_first(self, count: int) -> list[int]:
-        """Return up to `count` nodes, the emptiest first, of equals the youngest; linear in the nodes as empty."""
+    def emptiest_first(self, count: int, may: Callable[[int], bool]) -> list[int]:
+        """Return up to `count` nodes that may be, the emptiest first, of equals the youngest; linear in the nodes."""
         found: list[int] = []
         for room in range(self._present.bit_length() - 1, -1, -1):
             if len(found) >= count:
                 break
             if self._count[room]:
-                found += sorted({node for node in self._heaps[room] if self._room.get(node) == room}, reverse=True)
+                here = {node for node in self._heaps[room] if self._room.get(node) == room and may(node)}
+                found += sorted(here, reverse=True)
         return found[:count]
 
     def _oldest(self, room: int) -> int:
