@@ -187,6 +187,8 @@ class Admission:
 
     def serve(self) -> None:
         """Give places to those who wait, while there is room for whoever is next."""
+        if not self._ticket:
+            return
         for line, queue in enumerate(self._lines):
             while queue:
                 ticket = queue[0]
@@ -198,7 +200,7 @@ class Admission:
 
     def _stands(self, line: int) -> bool:
         """Return whether somebody waits who is served before a newcomer of this line."""
-        return any(self._standing[: line + 1])
+        return bool(self._standing[0] or (line and self._standing[1]))
 
     def _step_out(self, ticket: Ticket) -> None:
         del self._ticket[ticket.broadcast]

@@ -28,6 +28,7 @@ class Places:
         # Pools of nodes alike, such as those of one type in several zones, are one to placement: best fit among all.
         alike = {(pool.units, pool.need): Rooms(pool.units) for pool in pools}
         self._kinds = [(rooms, need) for (_, need), rooms in alike.items()]
+        self._find_on = [rooms.emptiest if spread else rooms.fullest for rooms, _ in self._kinds]
         self._rooms = [alike[pool.units, pool.need] for pool in pools]
         self._pool_of: list[int] = []
         self._on: list[set[int]] = []
@@ -148,12 +149,11 @@ class Places:
 
     def _find(self, source: int) -> int:
         if len(self._kinds) == 1:
-            rooms, needs = self._kinds[0]
-            return rooms.emptiest(needs[source]) if self._spread else rooms.fullest(needs[source])
+            return self._find_on[0](self._kinds[0][1][source])
         best, best_left = NONE, 0.0
-        for rooms, needs in self._kinds:
+        for (rooms, needs), find in zip(self._kinds, self._find_on, strict=True):
             need = needs[source]
-            node = rooms.emptiest(need) if self._spread else rooms.fullest(need)
+            node = find(need)
             if node != NONE:
                 left = (rooms.room(node) - need) / rooms.units
                 if best == NONE or (left > best_left if self._spread else left < best_left):

@@ -71,12 +71,11 @@ class Rooms:
 
     def take(self, node: int, need: int) -> None:
         """Let a broadcast take `need` units of a node; negative gives them back."""
-        room = self._room[node]
-        self._leave(room)
-        room -= need
+        before = self._room[node]
+        self._room[node] = after = before - need
         self.free -= need
-        self._room[node] = room
-        self._enter(node, room)
+        self._leave(before)
+        self._enter(node, after)
 
     def fullest(self, need: int) -> int:
         """Return the node with the least room that is enough, of equals the oldest; NONE where no room is."""
@@ -102,17 +101,19 @@ class Rooms:
         return found[:count]
 
     def _oldest(self, room: int) -> int:
-        heap = self._heaps[room]
-        while self._room.get(heap[0]) != room:
+        heap, room_of = self._heaps[room], self._room.get
+        while room_of(heap[0]) != room:
             heappop(heap)
         return heap[0]
 
     def _enter(self, node: int, room: int) -> None:
         heap = self._heaps[room]
         heappush(heap, node)
-        self._count[room] += 1
-        self._present |= 1 << room
-        if len(heap) > STALE_FACTOR * self._count[room] + STALE_LEAST:
+        count = self._count[room] + 1
+        self._count[room] = count
+        if count == 1:
+            self._present |= 1 << room
+        if len(heap) > STALE_FACTOR * count + STALE_LEAST:
             heap[:] = {entry for entry in heap if self._room.get(entry) == room}
             heapify(heap)
 
