@@ -1,8 +1,9 @@
 """What a day of Twitch's size costs to simulate: 24 hours, some 700,000 broadcasts, peaks of 120,000 and 6.5 million.
 
-Four sizes, each in a process of its own, tell how the cost grows; a fifth run ticks once in the day, which leaves the
-control plane. A slice of 40 broadcasts and 2,000 viewers over ten minutes of the evening is also run viewer by viewer
-and request by request (`benchmarks.per_viewer`): CPU per viewer-second there ÷ CPU per viewer-second of the whole day.
+Four sizes, each in a process of its own, tell how the cost grows and what every day costs whatever its size; a fifth
+run ticks once in the day, which leaves the control plane. A slice of 40 broadcasts and 2,000 viewers over ten minutes
+of the evening is also run viewer by viewer and request by request (`benchmarks.per_viewer`): CPU per viewer-second
+there ÷ CPU per viewer-second of the whole day.
 
 `--largest SHARE` stops at a share of the size.
 """
@@ -11,6 +12,8 @@ from __future__ import annotations
 
 import json
 import math
+import os
+import statistics
 import subprocess
 import sys
 
@@ -21,6 +24,7 @@ from scenarios import load_scenario
 
 SHARES = (0.125, 0.25, 0.5, 1.0)
 DAY_S = 86_400.0
+ONE_CORE = os.environ | {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
 SLICE = {
     "workload.broadcasts.peak_concurrent": 40.0,
     "workload.audience.peak_viewers": 2000.0,
@@ -33,7 +37,7 @@ def child(share: float, tick_s: float | None = None) -> dict[str, float]:
     """Return what a run in a process of its own printed; CalledProcessError if it fails."""
     arguments = [str(share)] if tick_s is None else [str(share), str(tick_s)]
     command = [sys.executable, "-m", "benchmarks.twitch_day_of_size", *arguments]
-    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
+    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, env=ONE_CORE)
     found: dict[str, float] = json.loads(done.stdout)
     print(f"{share:g} of the size, tick {found['tick_s']:g} s: {found['cpu_s']:.1f} s CPU", file=sys.stderr, flush=True)
     return found
@@ -41,10 +45,12 @@ def child(share: float, tick_s: float | None = None) -> dict[str, float]:
 
 def slope(sizes: list[float], costs: list[float]) -> float:
     """Return the slope of log cost over log size, by least squares."""
-    x, y = [math.log(size) for size in sizes], [math.log(cost) for cost in costs]
-    middle_x, middle_y = sum(x) / len(x), sum(y) / len(y)
-    above = sum((a - middle_x) * (b - middle_y) for a, b in zip(x, y, strict=True))
-    return above / sum((a - middle_x) ** 2 for a in x)
+    return statistics.linear_regression([math.log(size) for size in sizes], [math.log(cost) for cost in costs]).slope
+
+
+def fixed(sizes: list[float], costs: list[float]) -> float:
+    """Return what the day would cost with nobody in it: the cost at size 0 of the straight line through all sizes."""
+    return statistics.linear_regression(sizes, costs).intercept
 
 
 def measured(largest: float) -> dict[str, object]:
@@ -62,6 +68,7 @@ def measured(largest: float) -> dict[str, object]:
         "life_cycles_per_cpu_s": control["broadcasts"] / control["cpu_s"],
         "control_plane_cpu_s": control["cpu_s"],
         "slope": slope([one["broadcasts"] for one in days], [one["cpu_s"] for one in days]),
+        "fixed_cpu_s": fixed([one["broadcasts"] for one in days], [one["cpu_s"] for one in days]),
         "cpu_s_by_size": [one["cpu_s"] for one in days],
         "ratio_to_per_viewer": slice_cpu_s / fluid_cpu_s,
         "slice": {

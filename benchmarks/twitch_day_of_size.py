@@ -48,6 +48,7 @@ def of_size(scenario: Scenario, share: float) -> Scenario:
             "platform.ingest.auth_limit_per_s": platform.ingest.auth_limit_per_s * share,
             "platform.transcode.min_nodes": max(1, round(platform.transcode.min_nodes * share)),
             "platform.transcode.max_nodes": max(1, round(platform.transcode.max_nodes * share)),
+            "platform.transcode.autoscaler.spec.minReplicas": max(1, round(platform.transcode.min_nodes * share)),
         },
     )
 

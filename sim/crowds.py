@@ -39,6 +39,12 @@ class Crowds(NamedTuple):
     broadcasts: Floats
     kind: Integers
 
+    @property
+    def kinds(self) -> list[int]:
+        """Kinds that there are, ascending."""
+        found: list[int] = np.flatnonzero(np.bincount(self.kind)).tolist()
+        return found
+
     def of(self, kind: int) -> tuple[Floats, Floats]:
         """Return viewers and broadcasts of the groups of one kind."""
         low, high = np.searchsorted(self.kind, [kind, kind + 1])

@@ -80,8 +80,13 @@ class Crowd:
         if self._interrupted:
             self._returns.interrupted(np.fromiter(self._interrupted, int))
             self._interrupted.clear()
+        mix = self.audience.mix(at_s) if self._in_regions else None
+        cut_off = self.cdn.cut_off(mix)
+        if cut_off is not None:
+            rows = live[watched]
+            self._returns.interrupted(rows, cut_off[self._table.region[rows]] if self._in_regions else cut_off[0])
         back = self._returns.step(live, watched, wanted, self._tick_s)
-        delivered = self._deliver(at_s, live[watched], back.served[watched], source_only[watched])
+        delivered = self._deliver(mix, live[watched], back.served[watched], source_only[watched])
         return {
             "broadcasts_wanted": float(live.size),
             "broadcasts_source_only": float(np.count_nonzero(source_only)),
@@ -96,13 +101,13 @@ class Crowd:
         }
 
     def _deliver(
-        self, at_s: float, rows: Rows, viewers: Floats, source_only: npt.NDArray[np.bool_]
+        self, mix: Floats | None, rows: Rows, viewers: Floats, source_only: npt.NDArray[np.bool_]
     ) -> dict[str, float]:
         served = self.cdn.serve(
             viewers,
             self._tick_s,
             home=self._table.region[rows] if self._in_regions else None,
-            mix=self.audience.mix(at_s) if self._in_regions else None,
+            mix=mix,
             source_only=source_only if source_only.any() else None,
             source=self._table.source[rows] if self._has_sources else None,
         )

@@ -22,9 +22,12 @@ from scipy import special
 from scenarios.ladder import Ladder, Source
 from scenarios.platform import Cdn as CdnSpec
 from sim.cluster_shares import ClusterShares
-from sim.crowds import EXACT_UP_TO, Integers, crowds
+from sim.crowds import Integers, crowds
 from sim.rung_shares import renditions
 from sim.sampling import Floats
+
+EXACT_UP_TO = 60_000
+"""Broadcasts × rungs × clusters up to which each broadcast is taken alone."""
 
 
 class Served(NamedTuple):
@@ -49,7 +52,9 @@ class Served(NamedTuple):
 
 def segment_fills(viewers: Floats) -> Floats:
     """Return the expected fetches of one segment by caches with Poisson(`viewers`) viewers each."""
-    return -np.expm1(-viewers)
+    missing = np.negative(viewers)
+    np.expm1(missing, out=missing)
+    return np.negative(missing, out=missing)
 
 
 class _Flow:
@@ -67,8 +72,9 @@ class _Flow:
 class Cdn:
     """The delivery side: viewers by broadcast in, requests, fetches and bytes out.
 
-    Up to `exact_up_to` broadcasts the closed forms are taken for each of them; beyond, for groups of broadcasts with
-    about as many viewers and one home (`sim.crowds`), within 5e-5 of the exact totals and 1e-4 of each cluster's.
+    Up to `exact_up_to` broadcasts × rungs × clusters the closed forms are taken for each of them; beyond, for groups of
+    broadcasts with about as many viewers and one home (`sim.crowds`), within 5e-5 of the exact totals and 1e-4 of each
+    cluster's.
 
     Args:
         spec: clusters, shield and times.
@@ -95,7 +101,8 @@ class Cdn:
         regions: tuple[str, ...] = (),
         exact_up_to: int = EXACT_UP_TO,
     ) -> None:
-        self._spec, self._segment_s, self._exact_up_to = spec, ladder.segment_s, exact_up_to
+        self._spec, self._segment_s = spec, ladder.segment_s
+        self._exact_up_to = exact_up_to // (len(ladder.rungs) * spec.clusters)
         self._has_source = source_bps is not None or bool(sources)
         self._sources = max(1, len(sources))
         self._shares = ClusterShares(spec, regions)
@@ -131,6 +138,17 @@ class Cdn:
             ValueError: none would be left to serve.
         """
         self._turn(clusters, up=False)
+
+    def cut_off(self, mix: Floats | None = None) -> Floats | None:
+        """Return the share of each home's viewers that was on clusters lost since the last `serve`, shape (homes,).
+
+        None if no cluster was lost. What becomes of these viewers is the caller's: `serve` takes who is served.
+        """
+        if self._up_before is None:
+            return None
+        lost = self._up_before & ~self._shares.up
+        share: Floats = self._shares.of(mix, self._up_before)[:, lost].sum(axis=1)
+        return share if lost.any() else None
 
     def bring_back(self, clusters: Iterable[int]) -> None:
         """Let clusters serve again, with empty caches."""
@@ -173,7 +191,7 @@ class Cdn:
         self._up_before = None
         groups = crowds(viewers, self._kind(home, source_only, source), exact_up_to=self._exact_up_to)
         flow = _Flow(self._segment_bytes.size, share.shape[1])
-        for kind in np.unique(groups.kind).tolist():
+        for kind in groups.kinds:
             of_home, watching = divmod(kind, 2 * self._sources)
             arriving = None if before is None else np.maximum(share[of_home] - before[of_home], 0.0)
             self._add(flow, groups.of(kind), self._rung_share[watching], share[of_home], arriving, tick_s)
@@ -250,10 +268,12 @@ class Cdn:
         spec, weight, clusters = self._spec, broadcasts * tick_s, flow.playlist_fills.size
         kept_s = spec.fill_latency_s + spec.playlist_ttl_s
         rate = on_cluster / self._segment_s
-        cycles = rate / (1.0 + rate * kept_s)
+        cycles = rate * kept_s  # in place from here on: these arrays are what a tick costs
+        cycles += 1.0
+        np.divide(rate, cycles, out=cycles)
         flow.playlist_requests += (weight @ rate).reshape(-1, clusters).sum(axis=0)
         flow.playlist_fills += (weight @ cycles).reshape(-1, clusters).sum(axis=0)
-        during = float((weight @ (cycles * rate)).sum())
+        during = float((weight @ np.multiply(rate, cycles, out=rate)).sum())
         flow.playlist_hits += during * spec.playlist_ttl_s
         flow.playlist_delayed += during * spec.fill_latency_s
         if spec.shield:

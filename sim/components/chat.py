@@ -15,7 +15,7 @@ from typing import NamedTuple
 import numpy as np
 
 from scenarios.workload import ChatTraffic
-from sim.crowds import EXACT_UP_TO, crowds
+from sim.crowds import EXACT_UP_TO, Crowds, crowds
 from sim.sampling import Floats
 
 
@@ -59,13 +59,13 @@ class Chat:
 
     def step(self, viewers: Floats) -> FanOut:
         """Return the chat of one tick for the served viewers of each broadcast, shape (broadcasts,)."""
-        connected = viewers * self._spec.connected_share
-        rooms = crowds(connected, exact_up_to=self._exact_up_to)
-        expected = rooms.viewers * self._spec.messages_per_viewer_s * self._tick_s
+        rooms = crowds(viewers, exact_up_to=self._exact_up_to)
+        connected = rooms.viewers * self._spec.connected_share
+        expected = connected * self._spec.messages_per_viewer_s * self._tick_s
         messages = self._rng.poisson(expected * self._intensity(rooms.broadcasts))
-        deliveries = float(messages @ rooms.viewers) * _second_moment(connected, rooms.viewers, rooms.broadcasts)
+        deliveries = float(messages @ connected) * _second_moment(viewers, rooms)
         return FanOut(
-            float(connected.sum()),
+            float(viewers.sum()) * self._spec.connected_share,
             float(messages.sum()),
             deliveries,
             deliveries * self._spec.message_bytes,
@@ -78,9 +78,9 @@ class Chat:
         return self._rng.gamma(rooms / self._variance, self._variance)
 
 
-def _second_moment(connected: Floats, mean: Floats, rooms: Floats) -> float:
-    """Return Σc² ÷ that of the groups; 1 where each room is a group or nobody is connected."""
-    of_groups = float(rooms @ mean**2)
-    if rooms.size == connected.size or of_groups == 0.0:
+def _second_moment(viewers: Floats, rooms: Crowds) -> float:
+    """Return Σn² ÷ that of the groups; 1 where each room is a group or nobody watches."""
+    of_groups = float(rooms.broadcasts @ rooms.viewers**2)
+    if rooms.viewers.size == viewers.size or of_groups == 0.0:
         return 1.0
-    return float(connected @ connected) / of_groups
+    return float(np.einsum("i,i", viewers, viewers)) / of_groups  # no threads, unlike BLAS

@@ -91,13 +91,13 @@ class Returns:
         """Broadcasts with viewers who are away."""
         return int(np.union1d(self._row, np.array(list(self._lost), int)).size)
 
-    def interrupted(self, rows: Rows, share: float = 1.0) -> None:
-        """Cut off a share of those who watch these broadcasts.
+    def interrupted(self, rows: Rows, share: float | Floats = 1.0) -> None:
+        """Cut off a share of those who watch these broadcasts; one for all, or one for each.
 
         It counts from the start of the tick in which it happens, so that up to a tick too much is lost.
         """
-        for row in rows.tolist():
-            self._lost[row] = 1.0 - (1.0 - self._lost.get(row, 0.0)) * (1.0 - share)
+        for row, part in zip(rows.tolist(), np.broadcast_to(share, rows.shape).tolist(), strict=True):
+            self._lost[row] = 1.0 - (1.0 - self._lost.get(row, 0.0)) * (1.0 - part)
 
     def away_share(self, rows: Rows) -> Floats:
         """Return the share of the viewers of each broadcast that is away now, the same shape."""
@@ -130,6 +130,8 @@ class Returns:
         if tick_s != self._tick_s:
             raise ValueError(f"a tick of {tick_s:g} s, announced were {self._tick_s:g} s")
         self._admit_lost()
+        if not self._row.size:
+            return self._nobody_away(in_service, wanted, joins_per_s)
         at = np.minimum(np.searchsorted(live, self._row), max(live.size - 1, 0))
         self._keep(live[at] == self._row if live.size else np.zeros(self._row.size, bool))
         at = np.searchsorted(live, self._row)
@@ -151,6 +153,14 @@ class Returns:
             viewers_unserved=float(watching[~in_service].sum()),
             viewer_seconds_lost=viewers_away * tick_s,
         )
+
+    def _nobody_away(self, in_service: Mask, wanted: Floats, joins_per_s: float) -> Returned:
+        if self._limit_per_s is not None:
+            room = max(0.0, self._limit_per_s - joins_per_s) * self._tick_s
+            self._tokens = min(self._burst, self._tokens + room)
+        served = np.where(in_service, wanted, 0.0)
+        unserved = 0.0 if in_service.all() else float(wanted[~in_service].sum())
+        return Returned(served, 0.0, 0.0, 0.0, 0.0, unserved, 0.0)
 
     def _admit_lost(self) -> None:
         """Make one crowd of everybody who was cut off since the last tick."""

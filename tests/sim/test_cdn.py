@@ -11,8 +11,9 @@ from pydantic import ValidationError
 
 from scenarios.platform import Cdn as CdnSpec
 from sim.cluster_shares import ClusterShares
-from sim.components.cdn import Cdn, segment_fills
-from sim.crowds import EXACT_UP_TO, crowds
+from sim.components.cdn import EXACT_UP_TO, Cdn, segment_fills
+from sim.crowds import EXACT_UP_TO as ALONE_UP_TO
+from sim.crowds import crowds
 from sim.sampling import stream
 from sim.theory import edge_misses
 
@@ -71,9 +72,9 @@ def test_groups_keep_every_viewer_and_the_middle_of_a_bin_would_not():
 
 
 def test_few_broadcasts_are_taken_one_by_one():
-    audience = popular(EXACT_UP_TO, 20_000.0)
-    assert crowds(audience).broadcasts.tolist() == [1.0] * EXACT_UP_TO
-    assert crowds(np.append(audience, 1.0)).viewers.size < EXACT_UP_TO
+    audience = popular(ALONE_UP_TO, 20_000.0)
+    assert crowds(audience).broadcasts.tolist() == [1.0] * ALONE_UP_TO
+    assert crowds(np.append(audience, 1.0)).viewers.size < ALONE_UP_TO
     assert crowds(np.zeros(0)).viewers.size == 0
 
 
@@ -162,6 +163,17 @@ def test_clusters_come_back_empty():
     back = platform.serve(np.array([6.0]), 2.0)
     assert back.segment_cold_fills == pytest.approx(3 * 2 * (1 - np.exp(-6.0 / 4)))
     assert platform.clusters_up == 4
+
+
+def test_who_was_on_a_lost_cluster_is_cut_off():
+    platform, mix = regional(), np.array([[0.8, 0.2], [0.3, 0.7]])
+    assert platform.cut_off(mix) is None
+    platform.lose(platform.clusters_of("west"))
+    assert platform.cut_off(mix) == pytest.approx([0.2, 0.7])
+    platform.serve(np.ones(2), 2.0, home=np.array([0, 1]), mix=mix)
+    assert platform.cut_off(mix) is None
+    platform.bring_back(platform.clusters_of("west"))
+    assert platform.cut_off(mix) is None
 
 
 def test_a_loss_before_anybody_looked_is_one_loss():

@@ -159,6 +159,7 @@ def test_wanted_is_served_away_and_unserved_whatever_happens(limit, attempts):
             live = np.sort(rng.choice(many, 40, replace=False))
             players.interrupted(rng.choice(live, 8, replace=False), share=float(rng.choice([0.3, 1.0])))
             players.interrupted(rng.choice(live, 3, replace=False))
+            players.interrupted(live[:4], rng.random(4))
             wanted, up = rng.exponential(100.0, 40), rng.random(40) < 0.7
             step = players.step(live, up, wanted, TICK_S)
             assert wanted.sum() == pytest.approx(
