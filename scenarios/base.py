@@ -9,7 +9,7 @@ from __future__ import annotations
 import datetime
 from typing import Annotated
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
 from scenarios.units import quantity
 
@@ -28,6 +28,10 @@ class SpecModel(BaseModel):
     )
 
 
+class FromFileBeside:
+    """Marks a field that holds a mapping: a text there names a file beside the scenario, and stands for its content."""
+
+
 def _in(unit: str) -> BeforeValidator:
     def convert(value: object) -> object:
         return quantity(value, unit)
@@ -44,7 +48,16 @@ def _iso_date(value: object) -> object:
         raise ValueError(f"{value!r} is no date; write it as 2026-11-22") from None
 
 
+def _not_empty(items: tuple[object, ...]) -> tuple[object, ...]:
+    if not items:
+        raise ValueError("must be a list of at least 1 item")
+    return items
+
+
+NOT_EMPTY = AfterValidator(_not_empty)
+"""Of a list: unlike `min_length`, it says nothing where the only item is wrong itself."""
 Seconds = Annotated[float, _in("s"), Field(ge=0, le=1e9)]
+Moment = Annotated[float, _in("s"), Field(ge=-1e9, le=1e9)]
 PositiveSeconds = Annotated[float, _in("s"), Field(gt=0, le=1e9)]
 BitsPerSecond = Annotated[float, _in("bit/s"), Field(gt=0, le=1e14)]
 ByteCount = Annotated[float, _in("B"), Field(ge=0, le=1e18)]

@@ -37,6 +37,10 @@ class Picture(SpecModel):
         """The picture as coefficients are named by it: `1280x720@30`."""
         return f"{self.width}x{self.height}@{self.fps:g}"
 
+    def exceeds(self, other: Picture) -> bool:
+        """True when it has more lines, columns or frames than another picture."""
+        return self.height > other.height or self.width > other.width or self.fps > other.fps
+
 
 class Source(Picture):
     """What the broadcaster sends."""
@@ -119,3 +123,20 @@ class Ladder(SpecModel):
     def egress_bps(self) -> float:
         """Sum of the rungs' bitrates: what a transcode node sends to the origin for one broadcast."""
         return sum(rung.bitrate_bps for rung in self.rungs)
+
+    def of(self, source: Source) -> Ladder:
+        """Return the ladder that a source can have: without what it would have to be enlarged for.
+
+        A rung that is copied is the source itself, whatever it is, and rungs at or above its bitrate are left out.
+
+        Raises:
+            ValueError: no rung remains.
+        """
+        own = self.copied
+        top = () if own is None else (own.model_copy(update=source.model_dump()),)
+        fitting = tuple(rung for rung in self.encoded if not rung.exceeds(source))
+        if own is not None:
+            fitting = tuple(rung for rung in fitting if rung.bitrate_bps < source.bitrate_bps)
+        if not top + fitting:
+            raise ValueError(f"no rung of the ladder fits a source of {source.label}: a ladder never enlarges")
+        return self if top + fitting == self.rungs else self.model_copy(update={"rungs": top + fitting})

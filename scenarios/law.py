@@ -55,11 +55,6 @@ class Uniform(SpecModel):
             raise ValueError(f"high_s ({self.high_s:g}) is below low_s ({self.low_s:g})")
         return self
 
-    @property
-    def mean_s(self) -> float:
-        """The middle of the interval."""
-        return (self.low_s + self.high_s) / 2
-
 
 class Observed(SpecModel):
     """The durations of a list, each alike: a measured sample instead of a fitted law."""
@@ -67,10 +62,14 @@ class Observed(SpecModel):
     kind: Literal["observed"]
     values_s: Annotated[tuple[PositiveSeconds, ...], Field(min_length=1, max_length=100_000)]
 
-    @property
-    def mean_s(self) -> float:
-        """The mean of the sample."""
-        return sum(self.values_s) / len(self.values_s)
-
 
 DurationLaw = Annotated[Constant | Exponential | Lognormal | Weibull | Uniform | Observed, Field(discriminator="kind")]
+
+
+def mean_s(law: DurationLaw) -> float:
+    """Return the mean of a law."""
+    if isinstance(law, Uniform):
+        return (law.low_s + law.high_s) / 2
+    if isinstance(law, Observed):
+        return sum(law.values_s) / len(law.values_s)
+    return law.mean_s

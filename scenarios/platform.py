@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from scenarios.accelerator import NvencPreset
+from scenarios.admission import Admission, Open
 from scenarios.autoscaler import Autoscaler
 from scenarios.base import (
     BitsPerSecond,
@@ -15,11 +16,14 @@ from scenarios.base import (
     PositiveCount,
     PositivePerSecond,
     PositiveRatio,
+    PositiveSeconds,
     Seconds,
     SpecModel,
     UsdPerHour,
 )
-from scenarios.law import DurationLaw
+from scenarios.law import Constant, DurationLaw
+from scenarios.nodes import Drain, Migration, NodePool
+from scenarios.retry import Retry
 
 
 class Ingest(SpecModel):
@@ -35,6 +39,8 @@ class Ingest(SpecModel):
     """A broadcaster who would wait longer for an answer is refused."""
     planning_utilisation: PositiveRatio = 0.7
     """Share of a node's network that may be used."""
+    retry: Retry = Retry()
+    """How a publisher comes back whose broadcast was interrupted. One that was refused at first does not."""
 
 
 class Transcode(SpecModel):
@@ -54,16 +60,52 @@ class Transcode(SpecModel):
     """Share of the measured capacity that may be used: live video has no time to catch up."""
     min_nodes: PositiveCount
     max_nodes: Annotated[int, Field(ge=1, le=1_000_000)]
+    scheduling: DurationLaw = Constant(kind="constant", mean_s=0.0)
+    """From the order of a node until the provider starts it."""
     boot: DurationLaw
-    """From the order of a node until it can take a broadcast."""
+    """From its start until it runs; with `scheduling` and `image_pull` at 0, until it can take a broadcast."""
+    image_pull: DurationLaw = Constant(kind="constant", mean_s=0.0)
+    """From then until the container is there and healthy. Assumed; a large GPU image takes up to 600 s."""
+    zones: Annotated[tuple[Name, ...], Field(min_length=1, max_length=100)] = ("a",)
+    """Where its nodes stand; each pool is spread evenly over its zones."""
+    pools: Annotated[tuple[NodePool, ...], Field(max_length=100)] = ()
+    """Kinds of nodes; if empty, one on demand of `instance`, held at `min_nodes` at least."""
+    placement: Literal["best_fit", "spread"] = "best_fit"
+    """On the fullest node with room, or on the emptiest one."""
     queue_deadline_s: Seconds
     """A broadcast that finds no place waits this long, then gives up; 0 refuses at once."""
+    queue_limit: PositiveCount | None = None
+    """Most that may wait; null for no limit."""
+    admission: Admission = Open()
+    drain: Drain = Drain()
+    migration: Migration = Migration()
+    drop_after_s: PositiveSeconds = 10.0
+    """A node that has fallen so far behind drops pictures instead; assumed, 2 to 30 s."""
+    launch_retry_s: PositiveSeconds = 60.0
+    """How often nodes that could not be had are asked for again; assumed."""
     autoscaler: Autoscaler
 
     @model_validator(mode="after")
     def _bounds_ordered(self) -> Transcode:
         if self.max_nodes < self.min_nodes:
             raise ValueError(f"max_nodes ({self.max_nodes}) is below min_nodes ({self.min_nodes})")
+        return self
+
+    @model_validator(mode="after")
+    def _pools_have_names_and_zones(self) -> Transcode:
+        names = [pool.name for pool in self.pools]
+        for what, given in (("pool", names), ("zone", list(self.zones))):
+            if twice := sorted({name for name in given if given.count(name) > 1}):
+                raise ValueError(f"two {what}s are called {', '.join(twice)}; each needs a name of its own")
+        for pool in self.pools:
+            if unknown := sorted(set(pool.zones) - set(self.zones)):
+                raise ValueError(
+                    f"pool {pool.name} stands in {', '.join(unknown)}, which is none of the zones "
+                    f"({', '.join(self.zones)}); add it to zones, or leave it out"
+                )
+        held = sum(pool.min_nodes for pool in self.pools)
+        if held > self.max_nodes:
+            raise ValueError(f"the pools hold {held} nodes at least, max_nodes is {self.max_nodes}")
         return self
 
 

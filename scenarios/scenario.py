@@ -10,9 +10,11 @@ from pydantic import Field, model_validator
 from scenarios.base import Name, PositiveSeconds, SpecModel, Text
 from scenarios.catalogue import Catalogue
 from scenarios.encoding import why_not
+from scenarios.failures import Failure, SpotStorm, ZoneLoss
 from scenarios.ladder import Ladder
 from scenarios.platform import Platform
 from scenarios.workload import Workload
+from scenarios.workload_findings import workload_findings
 
 
 class Horizon(SpecModel):
@@ -67,6 +69,8 @@ class Scenario(SpecModel):
     workload: Workload
     ladder: Ladder
     platform: Platform
+    failures: Annotated[tuple[Failure, ...], Field(max_length=1000)] = ()
+    """What goes wrong or is done at known moments."""
     prices: Prices
     anchor_coremark_per_vcpu: Interval = Interval(low=16_000.0, high=32_000.0)
     """CoreMark per core of the machine the profile was measured on; assumed, since `measure` cannot read it.
@@ -78,8 +82,11 @@ class Scenario(SpecModel):
     def findings(self, catalogue: Catalogue) -> Iterator[Finding]:
         """Yield what is wrong across parts: dangling names, shares of rungs that do not exist, missing prices."""
         yield from self._rung_findings()
+        yield from (Finding(*found) for found in workload_findings(self))
         for part in ("ingest", "transcode", "chat"):
             yield from self._instance_findings(part, catalogue)
+        yield from self._pool_findings(catalogue)
+        yield from self._failure_findings()
         if self.prices.egress not in catalogue.egress:
             yield Finding(
                 ("prices", "egress"),
@@ -109,7 +116,7 @@ class Scenario(SpecModel):
         for index, rung in enumerate(self.ladder.rungs):
             if rung.copied:
                 continue  # it must equal the source, as was just said
-            if rung.height > source.height or rung.width > source.width or rung.fps > source.fps:
+            if rung.exceeds(source):
                 yield Finding(
                     ("ladder", "rungs", index),
                     f"rung {rung.name} ({rung.label}) exceeds the source ({source.label})",
@@ -128,6 +135,53 @@ class Scenario(SpecModel):
                     f"rung {rung.name} is copied, so its {field} is the source's: {_plain(sent)}, not {_plain(ours)}",
                     f"write {field}: {_plain(sent)}, or leave out copied: true to encode the rung",
                 )
+
+    def _pool_findings(self, catalogue: Catalogue) -> Iterator[Finding]:
+        for index, pool in enumerate(self.platform.transcode.pools):
+            path = ("platform", "transcode", "pools", index)
+            if pool.instance is not None and pool.instance not in catalogue.instances:
+                yield Finding(
+                    (*path, "instance"),
+                    f"no instance type {pool.instance!r} in the catalogue",
+                    catalogue.suggest(pool.instance, catalogue.instances),
+                )
+            elif pool.instance is not None and catalogue.instances[pool.instance].is_this_machine:
+                if self.platform.transcode.instance != pool.instance:
+                    yield Finding(
+                        (*path, "instance"),
+                        "a pool of this-machine has no price and no rated network of its own",
+                        "write instance: this-machine under platform.transcode, and the other type in a pool",
+                    )
+            else:
+                changes = {"instance": pool.instance or self.platform.transcode.instance, "encode_on": pool.encode_on}
+                kind = self.platform.transcode.model_copy(
+                    update={name: value for name, value in changes.items() if value is not None}
+                )
+                if pool.instance is not None or pool.encode_on is not None:
+                    refusal = why_not(kind, self.workload.source, self.ladder, catalogue)
+                    if refusal is not None:
+                        yield Finding(path, refusal.message, refusal.hint)
+
+    def _failure_findings(self) -> Iterator[Finding]:
+        zones = self.platform.transcode.zones
+        for index, failure in enumerate(self.failures):
+            path = ("failures", index)
+            if failure.at_s >= self.horizon.horizon_s:
+                yield Finding(
+                    (*path, "at_s"),
+                    f"{failure.at_s:g} s is not before the end of the run ({self.horizon.horizon_s:g} s)",
+                    "choose an earlier moment, or a longer horizon_s",
+                )
+            if not isinstance(failure, ZoneLoss | SpotStorm):
+                continue
+            for zone in sorted(set(failure.zones) - set(zones)):
+                yield Finding((*path, "zones"), f"there is no zone {zone!r}", Catalogue.suggest(zone, zones))
+            if isinstance(failure, ZoneLoss) and set(failure.zones) >= set(zones):
+                yield Finding((*path, "zones"), "no zone is left", "keep one, or give platform.transcode more zones")
+            if isinstance(failure, SpotStorm) and not any(
+                pool.purchase in ("spot", "preemptible") for pool in self.platform.transcode.pools
+            ):
+                yield Finding(path, "there is no spot node for a storm to take", "add a pool with purchase: spot")
 
     def _instance_findings(self, part: str, catalogue: Catalogue) -> Iterator[Finding]:
         spec = getattr(self.platform, part)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
+
+import pandas as pd
 
 from scenarios.catalogue import load_catalogue
 from sim.format import interval_text
@@ -27,7 +30,8 @@ def answer(result: RunResult) -> list[str]:
     """Return the sentences that answer the scenario's question: size, what binds, cost, quality."""
     text = {row.metric: value_text(row.mean, row.low, row.high, row.unit) for row in result.summary.itertuples()}
     text |= {metric: result.texts(metric).value for metric in result.ranges}
-    return [_size(result, text), _fullness(result, text), *_cost(result, text), *_quality(result, text)]
+    flag = [f"{result.unstable}."] if result.unstable else []
+    return [*flag, _size(result, text), _fullness(result, text), *_cost(result, text), *_quality(result, text)]
 
 
 def node_price_text(result: RunResult) -> str:
@@ -43,6 +47,14 @@ def binding_text(result: RunResult) -> str:
     binds = dict.fromkeys((result.binding, *(result.held.binds if result.held else ())))
     names = " or ".join(RESOURCE_NAMES[resource] for resource in binds)
     return f"{names[0].upper()}{names[1:]} {'bind' if names.endswith('s') else 'binds'}"
+
+
+def failure_rows(failures: pd.DataFrame) -> Iterator[tuple[str, ...]]:
+    """Yield a row of text for each failure: what, when, what it hits on average, and when service is back."""
+    for row in failures.itertuples():
+        back = "not within the run" if math.isinf(row.back_after_s) else f"{row.back_after_s:,.0f} s"
+        counts = (f"{count:,.0f}" for count in (row.nodes, row.broadcasts, row.viewers))
+        yield row.what, f"{row.at_s / 3600:.2f} h", *counts, back
 
 
 def _size(result: RunResult, text: dict[str, str]) -> str:

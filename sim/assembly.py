@@ -1,36 +1,61 @@
 """Wires a scenario's components into one SimPy environment and runs it once; the only file that knows them all.
 
-Flow: drawn broadcasts → ingest (auth, room) → fleet (place, queue) ; every tick: audience (wanted) → those in
-service (served) → CDN and chat. Callbacks carry a broadcast from one component to the next; none knows another.
+Flow: drawn broadcasts → agenda → lifecycle (ingest, admission, fleet, back again after a loss); every tick: audience
+(wanted) → those in service (served) → CDN and chat. Callbacks carry a broadcast from one component to the next; none
+knows another.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
-from typing import Any
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
-import pandas as pd
-import simpy
 
-from scenarios.autoscaler import QueueAutoscaler
 from scenarios.catalogue import Catalogue
+from scenarios.failures import Failure
 from scenarios.profile import Profile
 from scenarios.scenario import Scenario
 from sim import books
+from sim.agenda import moments
 from sim.capacity import ingest_plan, transcode_plan
 from sim.carried import carried_values, drawn
 from sim.clock import Clock
+from sim.components.admission import Admission, Answers, Crowd, policy
 from sim.components.audience import Audience
-from sim.components.autoscaler import desired_nodes, follow_queue
-from sim.components.broadcasts import BroadcastTable, draw_broadcasts
+from sim.components.autoscaler import Autoscaling, Bounds
+from sim.components.broadcast_traits import draw_table
+from sim.components.broadcasts import BroadcastTable
 from sim.components.cdn import Cdn
 from sim.components.chat import Chat
-from sim.components.fleet import Fleet, NodeState, Placement
+from sim.components.failures import Site, start_failures
+from sim.components.fleet import Fleet
 from sim.components.ingest import Ingest
+from sim.components.lag import Lag
+from sim.components.node import Told
+from sim.components.publishers import Publishers
+from sim.fleet_plan import PoolPlan, fleet_plan, node_frame
+from sim.lifecycle import Lifecycle, Stations
 from sim.node_plan import NodePlan
-from sim.records import BroadcastLog, Replication, Tally, TickLog, World
-from sim.sampling import law, stream
+from sim.observation import Observation
+from sim.records import BroadcastLog, EventLog, Replication, Tally, World, row_view
+from sim.sampling import stream
+from sim.scaling import FleetAndQueue
+from sim.startup import Numbered, Uniforms, startups
+
+GOLDEN_RATIO = 0.6180339887498949
+Named = Callable[[str], np.random.Generator]
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """What one replication is made of before time starts."""
+
+    world: World
+    table: BroadcastTable
+    plan: NodePlan
+    pools: tuple[PoolPlan, ...]
+    ingest: NodePlan
 
 
 def draw_world(scenario: Scenario, profile: Profile, catalogue: Catalogue, *, seed: int, replication: int) -> World:
@@ -46,6 +71,24 @@ def draw_world(scenario: Scenario, profile: Profile, catalogue: Catalogue, *, se
     return World(values, float(rng.uniform(anchor.low, anchor.high)))
 
 
+def draw(scenario: Scenario, profile: Profile, catalogue: Catalogue, *, seed: int, replication: int) -> Drawn:
+    """Return what one replication is made of.
+
+    Raises:
+        CalibrationError: the profile or the catalogue cannot support the scenario.
+    """
+    world = draw_world(scenario, profile, catalogue, seed=seed, replication=replication)
+    anchor = world.anchor_coremark_per_vcpu
+    position = drawn(seed, replication)
+    return Drawn(
+        world,
+        draw_table(scenario.workload, scenario.horizon, lambda name: stream(seed, replication, name)),
+        transcode_plan(scenario, profile, catalogue, world.values, anchor),
+        fleet_plan(scenario, profile, catalogue, world.values, position, anchor),
+        ingest_plan(scenario, catalogue, world.values, anchor),
+    )
+
+
 def simulate(scenario: Scenario, profile: Profile, catalogue: Catalogue, *, seed: int, replication: int) -> Replication:
     """Run one replication and check its books.
 
@@ -53,204 +96,205 @@ def simulate(scenario: Scenario, profile: Profile, catalogue: Catalogue, *, seed
         CalibrationError: the profile or the catalogue cannot support the scenario.
         BooksError: the run lost or invented something.
     """
-    world = draw_world(scenario, profile, catalogue, seed=seed, replication=replication)
-    anchor = world.anchor_coremark_per_vcpu
-    plan = transcode_plan(scenario, profile, catalogue, world.values, anchor)
-    ingest = ingest_plan(scenario, catalogue, world.values, anchor)
-
-    def named(name: str) -> np.random.Generator:
-        return stream(seed, replication, name)
-
-    workload = scenario.workload
-    table = draw_broadcasts(workload.broadcasts, workload.audience.popularity, scenario.horizon, named("broadcasts"))
-    run = _Run(scenario, table, plan, ingest, named)
+    made = draw(scenario, profile, catalogue, seed=seed, replication=replication)
+    run = Run(scenario, made, lambda name: stream(seed, replication, name))
     run.run()
-    result = run.result(replication, world, plan, ingest)
+    result = run.result(replication)
     books.check(result)
     return result
 
 
-class _Run:
+class Run:
     """One environment with its components, while time passes."""
 
-    def __init__(
-        self,
-        scenario: Scenario,
-        table: BroadcastTable,
-        plan: NodePlan,
-        ingest: NodePlan,
-        named: Callable[[str], np.random.Generator],
-    ) -> None:
-        self._scenario, self._table, self._plan = scenario, table, plan
+    def __init__(self, scenario: Scenario, made: Drawn, named: Named) -> None:
+        self._scenario, self._made, self._named = scenario, made, named
         self._env = Clock()
-        self._log, self._tally = BroadcastLog(len(table)), Tally()
-        self._tick_count = int(scenario.horizon.horizon_s // scenario.horizon.tick_s)
-        self._ticks = TickLog(self._tick_count)
+        self._log, self._tally, self._events = BroadcastLog(len(made.table)), Tally(), EventLog()
         workload, platform = scenario.workload, scenario.platform
-        self._audience = Audience(workload.audience, scenario.horizon, table, named("audience"))
-        self._cdn = Cdn(platform.cdn, scenario.ladder, workload.audience.rung_shares)
-        self._chat = Chat(workload.chat, scenario.horizon.tick_s, named("chat"))
-        self._fleet = self._wire_fleet(named("boot"))
-        self._ingest = self._wire_ingest(ingest)
+        self._audience = Audience(
+            workload.audience,
+            scenario.horizon,
+            made.table,
+            named,
+            regions=workload.regions,
+            events=workload.events,
+        )
+        self._life = Lifecycle(
+            self._env,
+            made.table,
+            self._log,
+            self._tally,
+            horizon_s=scenario.horizon.horizon_s,
+            gap_s=platform.transcode.migration.gap_segments * scenario.ladder.segment_s,
+            viewers_of=self._audience.viewers_of,
+        )
+        self._fleet = self._wire_fleet()
+        self._admission = self._wire_admission()
+        self._autoscaling = self._wire_autoscaling()
+        self._ingest = self._wire_ingest()
+        self._publishers = self._wire_publishers()
+        self._lag = self._wire_lag()
+        self._life.stations = Stations(self._ingest, self._admission, self._fleet, self._publishers, self._lag)
+        self._observation = Observation(
+            scenario,
+            self._audience,
+            Cdn(platform.cdn, scenario.ladder, workload.audience.rung_shares),
+            Chat(workload.chat, scenario.horizon.tick_s, named("chat")),
+            self._log,
+            self._fleet,
+            self._admission,
+            self._publishers,
+        )
 
     def run(self) -> None:
         """Let time pass from 0 to the horizon."""
         self._start()
-        self._env.process(self._go_live())
-        self._env.process(self._tick())
-        spec = self._scenario.platform.transcode
-        if isinstance(spec.autoscaler, QueueAutoscaler):
-            self._env.process(
-                follow_queue(
-                    self._env,
-                    spec.autoscaler,
-                    self._fleet,
-                    broadcasts_per_node=self._plan.broadcasts,
-                    min_nodes=spec.min_nodes,
-                    max_nodes=spec.max_nodes,
-                )
-            )
-        self._env.run(until=self._scenario.horizon.horizon_s)
-        self._tally.service_changed(self._env.now, 0)
+        horizon_s = self._scenario.horizon.horizon_s
+        self._env.process(
+            moments(self._env, self._made.table, horizon_s, go_live=self._life.go_live, stop=self._life.stop)
+        )
+        self._env.process(self._observation.ticks(self._env))
+        self._autoscaling.start()
+        start_failures(self._scenario.failures, self._site())
+        self._env.run(until=horizon_s)
+        self._life.finish()
 
-    def _wire_fleet(self, rng: np.random.Generator) -> Fleet:
+    def _wire_fleet(self) -> Fleet:
         spec = self._scenario.platform.transcode
-        boot = law(spec.boot)
         return Fleet(
             self._env,
-            capacity=self._plan.capacity,
-            demand=self._plan.demand,
+            pools=[plan.pool for plan in self._made.pools],
+            source_of=row_view(self._made.table.source),
             max_nodes=spec.max_nodes,
-            boot_s=lambda: float(boot.draw(rng.random(1))[0]),
-            end_s=self._table.end_s,
-            queue_deadline_s=spec.queue_deadline_s,
-            placement=Placement(self._placed, self._turned_away, self._ended),
+            startup=startups(spec, self._named),
+            life=Uniforms(self._named("taken back")),
+            told=Told(self._life.interrupted, self._life.moved, lambda: self._admission.serve(), self._node_gone),
+            spread=spec.placement == "spread",
+            newest_first=spec.drain.choose == "newest",
+            migrate_on_notice=spec.migration.on_notice,
+            launch_retry_s=spec.launch_retry_s,
         )
 
-    def _wire_ingest(self, plan: NodePlan) -> Ingest:
+    def _wire_admission(self) -> Admission:
+        spec, table = self._scenario.platform.transcode, self._made.table
+        return Admission(
+            self._env,
+            rule=policy(spec.admission, Crowd(row_view(table.partner), row_view(table.expected_viewers))),
+            place=self._fleet.place,
+            free_share=self._fleet.free_share,
+            patience_s=lambda _: spec.queue_deadline_s,
+            limit=spec.queue_limit,
+            answers=Answers(self._life.placed, self._life.source_only, self._life.turned_away),
+        )
+
+    def _wire_autoscaling(self) -> Autoscaling:
+        spec = self._scenario.platform.transcode
+        return Autoscaling(
+            self._env,
+            spec.autoscaler,
+            FleetAndQueue(self._fleet, self._admission, spec.drain),
+            bounds=Bounds(spec.min_nodes, spec.max_nodes, self._made.plan.broadcasts),
+            start_hour=self._scenario.horizon.start_hour,
+        )
+
+    def _wire_ingest(self) -> Ingest:
         spec = self._scenario.platform.ingest
         return Ingest(
             self._env,
             auth_limit_per_s=spec.auth_limit_per_s,
             auth_burst=spec.auth_burst,
             auth_wait_limit_s=spec.auth_wait_limit_s,
-            places=plan.broadcasts * spec.nodes,
-            on_admitted=self._admitted,
-            on_refused=self._refused,
+            places=self._made.ingest.broadcasts * spec.nodes,
+            on_admitted=self._life.admitted,
+            on_refused=self._life.refused,
         )
+
+    def _wire_publishers(self) -> Publishers:
+        jitter = self._named("publishers").random(len(self._made.table))
+        return Publishers(
+            self._env,
+            self._scenario.platform.ingest.retry,
+            ask=self._life.ask,
+            gave_up=self._life.gave_up,
+            position=lambda broadcast, made: float((jitter[broadcast] + made * GOLDEN_RATIO) % 1.0),
+        )
+
+    def _wire_lag(self) -> Lag | None:
+        table, spec = self._made.table, self._scenario.platform.transcode
+        if (table.content == 1.0).all():
+            return None
+        source, pool_of, loads = (
+            row_view(table.source),
+            self._fleet.log.pool,
+            [plan.load for plan in self._made.pools],
+        )
+        return Lag(
+            self._env,
+            share=lambda broadcast, node: float(table.content[broadcast]) * loads[pool_of[node]][source[broadcast]],
+            late_after_s=self._scenario.ladder.segment_s,
+            drop_after_s=spec.drop_after_s,
+        )
+
+    def _site(self) -> Site:
+        position = Numbered(self._named("failures"))
+        pools = [plan.pool for plan in self._made.pools]
+        return Site(
+            self._env,
+            self._fleet,
+            [pool.zone for pool in pools],
+            [pool.taken_back.notice_s if pool.interruptible and pool.taken_back else None for pool in pools],
+            self._ingest.lose,
+            self._failed,
+            position.of,
+        )
+
+    def _failed(self, failure: Failure, nodes: Sequence[int], broadcasts: Sequence[int]) -> None:
+        viewers = sum(map(self._audience.viewers_of, broadcasts))
+        what = failure.name or failure.kind
+        self._events.add(self._env.now, failure.kind, what, len(nodes), len(broadcasts), viewers)
+
+    def _node_gone(self, node: int, reason: str) -> None:
+        self._tally.count(f"node {reason}")
 
     def _start(self) -> None:
         """Put those who are live at 0 on a fleet of the size the autoscaler holds for them."""
-        spec = self._scenario.platform.transcode
-        live = self._table.live(0.0)
-        nodes = spec.min_nodes
-        if isinstance(spec.autoscaler, QueueAutoscaler):
-            wanted = desired_nodes(
-                live.size,
-                broadcasts_per_node=self._plan.broadcasts,
-                target_utilisation=spec.autoscaler.target_utilisation,
-            )
-            nodes = min(max(nodes, wanted), spec.max_nodes)
-        self._fleet.start_ready(nodes)
+        live = self._made.table.live(0.0)
+        self._fleet.start_ready(self._autoscaling.initial_nodes(live.size))
         self._ingest.already_connected(live.size)
         for broadcast in live.tolist():
-            self._tally.count("asked")
-            self._admitted(broadcast)
+            self._life.live_at_start(broadcast)
 
-    def _go_live(self) -> Generator[simpy.Event, Any, None]:
-        publish_s = self._table.publish_s
-        first = int(np.searchsorted(publish_s, 0.0, side="left"))
-        for broadcast in range(first, len(self._table)):
-            yield self._env.timeout(float(publish_s[broadcast]) - self._env.now)
-            self._tally.count("asked")
-            self._ingest.request(broadcast)
-
-    def _admitted(self, broadcast: int) -> None:
-        self._log.admitted_s[broadcast] = self._env.now
-        self._log.outcome[broadcast] = "waiting"
-        self._fleet.request(broadcast)
-
-    def _refused(self, broadcast: int, reason: str) -> None:
-        self._tally.count(reason)
-        self._log.outcome[broadcast] = reason
-        self._log.left_s[broadcast] = self._env.now
-
-    def _turned_away(self, broadcast: int, reason: str) -> None:
-        self._refused(broadcast, reason)
-        self._ingest.leave()
-
-    def _placed(self, broadcast: int, node: int) -> None:
-        self._tally.count("placed")
-        self._tally.service_changed(self._env.now, +1)
-        self._log.placed_s[broadcast] = self._env.now
-        self._log.node[broadcast] = node
-        self._log.outcome[broadcast] = "in service"
-
-    def _ended(self, broadcast: int) -> None:
-        self._tally.count("ended")
-        self._tally.service_changed(self._env.now, -1)
-        self._log.left_s[broadcast] = self._env.now
-        self._log.outcome[broadcast] = "ended"
-        self._ingest.leave()
-
-    def _tick(self) -> Generator[simpy.Event, Any, None]:
-        tick_s = self._scenario.horizon.tick_s
-        for number in range(1, self._tick_count + 1):
-            # The last tick ends with the horizon, at which the environment stops before its events.
-            at_s = number * tick_s
-            yield self._env.timeout(min(at_s, np.nextafter(self._scenario.horizon.horizon_s, 0)) - self._env.now)
-            self._ticks.add({"t_s": at_s} | self._observe(at_s, tick_s))
-
-    def _observe(self, at_s: float, tick_s: float) -> dict[str, float]:
-        live, wanted = self._audience.step(at_s)
-        in_service = self._log.outcome[live] == "in service"
-        served = np.where(in_service, wanted, 0.0)
-        count = self._fleet.count
-        return {
-            "broadcasts_wanted": float(live.size),
-            "broadcasts_in_service": float(self._fleet.in_service),
-            "broadcasts_waiting": float(self._fleet.waiting),
-            "nodes_booting": float(count[NodeState.BOOTING]),
-            "nodes_ready": float(count[NodeState.READY]),
-            "nodes_draining": float(count[NodeState.DRAINING]),
-            "viewers_wanted": float(wanted.sum()),
-            "viewers_served": float(served.sum()),
-            "viewers_unserved": float(wanted[~in_service].sum()),
-            **self._cdn.serve(served[in_service], tick_s)._asdict(),
-            **{f"chat_{name}": value for name, value in self._chat.step(served)._asdict().items()},
-        }
-
-    def result(self, replication: int, world: World, plan: NodePlan, ingest: NodePlan) -> Replication:
+    def result(self, replication: int) -> Replication:
         """Return the records, once time has passed."""
-        fleet, log = self._fleet, self._log
-        log.outcome[log.outcome == ""] = "asking"  # still before the auth service at the horizon
-        broadcasts = pd.DataFrame(
-            {
-                "broadcast": np.arange(len(self._table)),
-                "publish_s": self._table.publish_s,
-                "end_s": self._table.end_s,
-                "admitted_s": log.admitted_s,
-                "placed_s": log.placed_s,
-                "left_s": log.left_s,
-                "node": log.node,
-                "outcome": log.outcome,
-            }
-        )
-        nodes = pd.DataFrame({"ordered_s": fleet.ordered_s, "ready_s": fleet.ready_s, "gone_s": fleet.gone_s})
+        made = self._made
+        for at_s, change in zip(self._autoscaling.at_s, self._autoscaling.change, strict=True):
+            self._events.add(at_s, "scale out" if change > 0 else "scale in", "autoscaler", change)
+        broadcasts = self._log.frame()
+        for place, name in enumerate(("publish_s", "end_s")):
+            broadcasts.insert(place, name, getattr(made.table, name))
+        broadcasts.insert(0, "broadcast", np.arange(len(made.table)))
+        broadcasts["source"], broadcasts["partner"] = made.table.source, made.table.partner
         return Replication(
             replication=replication,
             horizon_s=self._scenario.horizon.horizon_s,
-            world=world,
-            plan=plan,
-            ingest=ingest,
-            ticks=self._ticks.frame(),
+            world=made.world,
+            plan=made.plan,
+            ingest=made.ingest,
+            ticks=self._observation.log.frame(),
             broadcasts=broadcasts,
-            nodes=nodes,
+            nodes=node_frame(self._fleet.log, made.pools),
+            events=self._events.frame(),
             tally=self._tally,
-            in_service_at_end=fleet.in_service,
-            waiting_at_end=fleet.waiting,
-            held_at_end=fleet.held,
-            connected_at_end=self._ingest.connected,
-            asking_at_end=self._ingest.asking,
-            nodes_at_end={state.name.lower(): count for state, count in fleet.count.items()},
+            lag=self._lag,
+            attempts=self._publishers.attempts,
+            at_end={
+                "in service": self._fleet.in_service,
+                "waiting": self._admission.waiting,
+                "asking": self._ingest.asking,
+                "held": self._fleet.held,
+                "connected": self._ingest.connected,
+                "coming back": len(self._publishers),
+            },
+            nodes_at_end={state.name.lower(): count for state, count in self._fleet.count.items()},
         )

@@ -8,7 +8,8 @@ family. That anchor is one draw shared by all types, so it moves the size of a f
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -109,14 +110,44 @@ def transcode_plan(
     return plan
 
 
+def of_each_source(scenario: Scenario) -> tuple[Scenario, ...]:
+    """Return for each source the scenario that has no other, with the ladder that it can have."""
+    workload = scenario.workload
+    if not workload.source_mix:
+        return (scenario,)
+    return tuple(
+        scenario.model_copy(
+            update={
+                "workload": workload.model_copy(update={"source": kind.source, "source_mix": ()}),
+                "ladder": scenario.ladder.of(kind.source),
+            }
+        )
+        for kind in workload.source_mix
+    )
+
+
+def mean_plan(scenario: Scenario, plans: Sequence[NodePlan]) -> NodePlan:
+    """Return the plan of a node whose broadcasts come in the shares of the scenario's sources."""
+    if len(plans) == 1:
+        return plans[0]
+    share = np.array([kind.share for kind in scenario.workload.source_mix])
+    demand = share @ np.array([plan.demand for plan in plans]) / share.sum()
+    return replace(plans[0], demand=demand)
+
+
 def node_plan(
     scenario: Scenario, profile: Profile, catalogue: Catalogue, values: Mapping[str, float], anchor: float
 ) -> NodePlan:
     """Return the plan of a transcode node, of whatever size; on it perhaps not even one broadcast fits.
 
+    With several sources its demand is their mean.
+
     Raises:
         CalibrationError: the catalogue lacks a figure of the type.
     """
+    if scenario.workload.source_mix:
+        kinds = of_each_source(scenario)
+        return mean_plan(scenario, [node_plan(kind, profile, catalogue, values, anchor) for kind in kinds])
     spec, source, ladder = scenario.platform.transcode, scenario.workload.source, scenario.ladder
     instance = catalogue.instances[spec.instance]
     cores, memory_bytes = _host(instance, profile)
@@ -149,6 +180,9 @@ def node_plan(
 
 def ingest_plan(scenario: Scenario, catalogue: Catalogue, values: Mapping[str, float], anchor: float) -> NodePlan:
     """Return the plan of an ingest node, which receives each source and relays it once."""
+    if scenario.workload.source_mix:
+        kinds = of_each_source(scenario)
+        return mean_plan(scenario, [ingest_plan(kind, catalogue, values, anchor) for kind in kinds])
     spec, source = scenario.platform.ingest, scenario.workload.source
     instance = catalogue.instances[spec.instance]
     node = rated(instance)

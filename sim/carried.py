@@ -14,7 +14,7 @@ from scenarios.errors import CalibrationError
 from scenarios.profile import Profile
 from scenarios.scenario import Scenario
 from sim.accelerated import encoding_accelerator, engine_coefficients, engine_values
-from sim.capacity import node_plan
+from sim.capacity import node_plan, of_each_source
 from sim.engines import Position, of_coefficient
 from sim.node_plan import RESOURCE_NAMES
 from sim.sampling import stream
@@ -46,6 +46,11 @@ def drawn(seed: int, replication: int) -> Position:
 
 def carried_values(scenario: Scenario, catalogue: Catalogue, position: Position) -> dict[str, float]:
     """Return every coefficient that no profile measured, by key, at positions."""
+    if scenario.workload.source_mix:
+        found: dict[str, float] = {}
+        for kind in of_each_source(scenario):
+            found |= carried_values(kind, catalogue, position)
+        return found
     families = {name: _agreement(catalogue.instances[name], catalogue) for name in _carried_types(scenario, catalogue)}
     agreements = {c.key: of_coefficient(c).at(position(f"CPU of {c.of}")) for c in families.values()}
     return agreements | engine_values(scenario, catalogue, position)

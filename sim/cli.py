@@ -60,6 +60,15 @@ def resolve(file: ScenarioFile) -> None:
     print(resolve_text(open_scenario(file)), end="")
 
 
+@language.command()
+def hpa(file: ScenarioFile) -> None:
+    """Print the autoscaling/v2 manifest that a scenario's autoscaler is, for a cluster to apply."""
+    from scenarios.hpa_text import manifest_text
+    from scenarios.scenario_file import open_scenario
+
+    print(manifest_text(open_scenario(file)), end="")
+
+
 @simulation.command()
 def run(
     file: ScenarioFile,
@@ -82,7 +91,7 @@ def run(
     loaded, chosen, overridden = _scenario_and_profile(file, profile)
     scenario = loaded.value
     _require_budget(loaded, replications or scenario.replications, force)
-    from sim.answer import binding_text, node_price_text
+    from sim.answer import binding_text, failure_rows, node_price_text
     from sim.replication import run as simulate
 
     if timeline:
@@ -114,6 +123,11 @@ def run(
     _print_grounds(choice, result.rests_on())
     table = result.table()
     _print_table(table.itertuples(index=False), tuple(table.columns))
+    if len(hit := result.failures()):
+        print()
+        _print_table(failure_rows(hit), ("failure", "at", "nodes", "broadcasts", "viewers", "99 % are back after"))
+    if result.unstable:
+        print(f"\n{result.unstable}.")
     print(f"\n{binding_text(result)}. The transcode nodes' dollars are at {node_price_text(result)}.")
     print(f"{result.replications} replications of {scenario.horizon.horizon_s / 3600:g} h, seed {seed}.")
     if out:
@@ -266,6 +280,33 @@ def replay(
     print(result.table_text(details=details))
     if out:
         print(f"\n{out}")
+
+
+@calibration.command()
+def trace(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="a CSV: times, then viewers or streams")],
+    column: Annotated[
+        str | None, typer.Option(metavar="C", help="which column; not given, the only one or the sum of all")
+    ] = None,
+    event: Annotated[
+        list[str] | None, typer.Option(metavar="FROM/TO", help="a time that was no ordinary one; may be given again")
+    ] = None,
+    train_days: Annotated[int, typer.Option(min=2, max=366, help="days from the first sample on that are fitted")] = 3,
+    plot: Annotated[Path | None, typer.Option(metavar="FILE", help="draw trace, fit and band as SVG")] = None,
+) -> None:
+    """Fit a day's curve and noise to a trace, and judge them on its later days; prints keys for a scenario."""
+    from scenarios.reading.trace_file import read_trace
+    from sim.trace_report import report_trace
+
+    samples = read_trace(file, column, sum_several=True)
+    found = report_trace(samples, train_days=train_days, events=event or ())
+    print(*found.lines(), sep="\n")
+    if plot:
+        from sim.plots import svg
+        from sim.trace_plot import trace_figure
+        from sim.whole_file import write_whole
+
+        print(f"\n{write_whole(plot, svg(trace_figure(found), salt='trace'))}")
 
 
 def _scenario_and_profile(file: Path, profile: str | None) -> tuple[Loaded[Scenario], Profile, bool]:

@@ -9,10 +9,10 @@ from scenarios.catalogue import EgressTable
 from sim.sampling import Floats
 
 
-def node_hours(nodes: pd.DataFrame, horizon_s: float) -> float:
-    """Return the hours nodes were paid for in [0, horizon_s): from the order until gone."""
-    gone_s = nodes["gone_s"].fillna(horizon_s)
-    return float((gone_s - nodes["ordered_s"]).sum()) / 3600.0
+def node_usd(nodes: pd.DataFrame, horizon_s: float) -> pd.Series:
+    """Return what each node cost in [0, horizon_s): from the order until gone; nothing for an order that failed."""
+    hours = (nodes["gone_s"].fillna(horizon_s) - nodes["ordered_s"]) / 3600.0
+    return (hours * nodes["price_usd_per_hour"]).where(nodes["reason"] != "launch failed", 0.0)
 
 
 def months(horizon_s: float, hours_per_month: float) -> float:

@@ -17,6 +17,7 @@ from sim.assembly import simulate
 from sim.carried import plan_range
 from sim.coverage import require_coverage
 from sim.event_budget import require_budget
+from sim.fleet_plan import kinds_of_nodes
 from sim.metrics import Case, measure
 from sim.results import RunResult
 
@@ -57,9 +58,10 @@ def run(
         CalibrationError: the profile was not measured for such a source or ladder, the accelerator of the nodes cannot
             encode it, not even one broadcast may fit on a node, or the catalogue lacks a figure.
     """
-    if encoding_accelerator(scenario, load_catalogue()) is None:
-        require_coverage(profile, scenario.workload.source, scenario.ladder, extrapolate=extrapolate)
-    _require_room(scenario, profile)
+    for kind in kinds_of_nodes(scenario):
+        if encoding_accelerator(kind, load_catalogue()) is None:
+            require_coverage(profile, kind.workload.source, kind.ladder, extrapolate=extrapolate)
+        _require_room(kind, profile)
     count = replications or scenario.replications
     if not force:
         require_budget(scenario, count)
@@ -113,6 +115,7 @@ def _cell(cell: Cell) -> dict[str, pd.DataFrame]:
         "ticks": replication.ticks,
         "broadcasts": replication.broadcasts,
         "nodes": replication.nodes,
+        "events": replication.events,
     }
     for name, frame in frames.items():
         if name != "values":

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import html
 import json
+import math
 import os
 import platform
 import tempfile
@@ -24,6 +25,7 @@ from scenarios.errors import NotReady, Problem, ScenarioError
 from scenarios.profile import Profile
 from scenarios.scenario import Scenario
 from sim.accelerated import encoding_accelerator
+from sim.blast_radius import failures
 from sim.carried import PlanRange, carried_grounds, plan_range, range_ground
 from sim.coverage import extrapolation
 from sim.format import interval_text, range_text
@@ -36,7 +38,8 @@ from sim.whole_file import write_whole
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-FRAMES = ("ticks", "broadcasts", "nodes")
+RESULT_VERSION = 2
+FRAMES = ("ticks", "broadcasts", "nodes", "events")
 
 
 class Texts(NamedTuple):
@@ -56,6 +59,7 @@ class RunResult:
         ticks: one row per replication and tick; sums over the tick, states at its end.
         broadcasts: one row per replication and broadcast.
         nodes: one row per replication and transcode node.
+        events: one row per replication and failure or change of the fleet.
     """
 
     scenario: Scenario
@@ -65,6 +69,7 @@ class RunResult:
     ticks: pd.DataFrame
     broadcasts: pd.DataFrame
     nodes: pd.DataFrame
+    events: pd.DataFrame
 
     @cached_property
     def summary(self) -> pd.DataFrame:
@@ -75,6 +80,22 @@ class RunResult:
     def replications(self) -> int:
         """Number of independent runs."""
         return int(self.values["replication"].nunique())
+
+    @property
+    def unstable(self) -> str:
+        """In how many runs, and from when on, more want a place than the largest fleet has; empty if in none."""
+        rows = self.values[self.values["metric"] == "unstable_after_s"]["value"].dropna()
+        if rows.empty:
+            return ""
+        most = self.scenario.platform.transcode.max_nodes
+        return (
+            f"UNSTABLE in {len(rows)} of {self.replications} runs: from {rows.median() / 3600:.2g} h after the start "
+            f"on (median) more broadcasts want a place than {most:,} nodes (max_nodes) hold; no wait is told there"
+        )
+
+    def failures(self) -> pd.DataFrame:
+        """Return what each failure hits and how long it takes until service is back, as `blast_radius.failures`."""
+        return failures(self.events, self.ticks)
 
     @property
     def binding(self) -> str:
@@ -116,7 +137,6 @@ class RunResult:
 
     def document(self) -> dict[str, Any]:
         """Return the answer as plain data: no time, path or host, so equal runs give equal text."""
-        rows = self.summary.astype(object).where(self.summary.notna(), None)
         return {
             "title": self.scenario.title,
             "question": self.scenario.question,
@@ -124,9 +144,11 @@ class RunResult:
             "seed": self.seed,
             "replications": self.replications,
             "binding_resource": self.binding,
+            "unstable": self.unstable or None,
+            "failures": _plain_rows(self.failures()),
             "rests_on": self.rests_on(),
             "ranges": {metric: list(ends) for metric, ends in self.ranges.items()},
-            "metrics": rows.to_dict("records"),
+            "metrics": _plain_rows(self.summary),
         }
 
     def plot_fleet(self) -> Figure:
@@ -215,7 +237,7 @@ class RunResult:
 
     def _provenance(self) -> dict[str, Any]:
         return {
-            "headroom_result": 1,
+            "headroom_result": RESULT_VERSION,
             "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
             "host": platform.node(),
             "python": platform.python_version(),
@@ -233,6 +255,13 @@ class RunResult:
         return f"<p><b>{question}</b></p><ul>{grounds}</ul>{self.table().to_html(index=False)}"
 
 
+def _plain_rows(frame: pd.DataFrame) -> list[dict[str, Any]]:
+    """Return rows as plain data; what is unknown, or never comes, is null."""
+    finite = frame.replace([math.inf, -math.inf], math.nan)
+    rows: list[dict[str, Any]] = finite.astype(object).where(finite.notna(), None).to_dict("records")
+    return rows
+
+
 def read_result(folder: Path) -> RunResult:
     """Return a result from its folder.
 
@@ -242,8 +271,8 @@ def read_result(folder: Path) -> RunResult:
     try:
         provenance = json.loads((folder / "run.json").read_text(encoding="utf-8"))
         version = provenance.get("headroom_result")
-        if version != 1:
-            raise _no_result(folder, f"result version {version!r}, this headroom reads 1")
+        if version != RESULT_VERSION:
+            raise _no_result(folder, f"result version {version!r}, this headroom reads {RESULT_VERSION}")
         frames = {
             name: pq.read_table(folder / f"{name}.parquet", page_checksum_verification=True).to_pandas()
             for name in FRAMES

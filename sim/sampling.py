@@ -20,12 +20,20 @@ from scipy import special, stats
 from scenarios.law import Constant, DurationLaw, Exponential, Lognormal, Observed, Uniform, Weibull
 
 Floats = npt.NDArray[np.floating[Any]]
+SMALLEST = 2.0**-54
+"""Half the step of a generator's uniform numbers: what 0 stands for where 0 has no image."""
 
 
 def stream(seed: int, replication: int, name: str) -> np.random.Generator:
     """Return the random stream of one component in one replication; adding a component moves no other stream."""
     key = (replication, zlib.crc32(name.encode()))
     return np.random.default_rng(np.random.SeedSequence(seed, spawn_key=key))
+
+
+def normal(uniforms: Floats) -> Floats:
+    """Return one standard normal number for each uniform number of [0, 1)."""
+    found: Floats = special.ndtri(np.maximum(uniforms, SMALLEST))
+    return found
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent
-for folder in (ROOT, ROOT / "theory", ROOT / "calibration", ROOT / "pipeline"):
+for folder in (ROOT, ROOT / "sim", ROOT / "theory", ROOT / "calibration", ROOT / "pipeline"):
     sys.path.insert(0, str(folder))
 
 SYSTEM_PATH = os.pathsep.join([os.environ.get("PATH", os.defpath), "/usr/sbin", "/sbin"])

@@ -36,6 +36,7 @@ class Extended:
         files: every file read, the first one first.
         shown: how problems and origins name them.
         problems: what is wrong with single keys and values so far.
+        beside: which of `shown` are no scenarios, but files that a value of one names.
     """
 
     root: Node
@@ -44,6 +45,7 @@ class Extended:
     files: tuple[Path, ...]
     shown: tuple[str, ...]
     problems: tuple[Problem, ...]
+    beside: frozenset[str] = frozenset()
 
 
 def read_extended(path: Path, model: type[BaseModel], *, library: Path | None) -> Extended:
@@ -72,7 +74,7 @@ def read_extended(path: Path, model: type[BaseModel], *, library: Path | None) -
         root, found = _overlaid(base, source, model)
         problems.extend(found)
     changes = {name: entry.key for name, entry in _changes(sources[0]).items()} if base else {}
-    return Extended(root, base, changes, tuple(files), tuple(_shown(file, path) for file in files), tuple(problems))
+    return Extended(root, base, changes, tuple(files), tuple(shown(file, path) for file in files), tuple(problems))
 
 
 def _read_chain(path: Path, library: Path) -> tuple[list[Path], list[Source]]:
@@ -80,7 +82,7 @@ def _read_chain(path: Path, library: Path) -> tuple[list[Path], list[Source]]:
     while "extends" in _entries(sources[-1].root):
         try:
             files.append(_extended_file(sources[-1].root, files, library))
-            sources.append(read(files[-1], shown_as=_shown(files[-1], path)))
+            sources.append(read(files[-1], shown_as=shown(files[-1], path)))
         except ScenarioError as error:
             so_far = [problem for source in sources for problem in source.problems]
             raise ScenarioError([*so_far, *error.problems]) from None
@@ -125,8 +127,8 @@ def _candidates(name: str, folder: Path, library: Path) -> list[Path]:
     return [place.resolve() for place in places]
 
 
-def _shown(file: Path, first: Path) -> str:
-    """Name a file relative to the first one or to the working folder, where it lies below."""
+def shown(file: Path, first: Path) -> str:
+    """Return how problems name a file: relative to the first one or to the working folder, where it lies below."""
     for home, prefix in ((first.resolve().parent, first.parent), (Path.cwd(), Path())):
         if file.is_relative_to(home):
             return str(prefix / file.relative_to(home))

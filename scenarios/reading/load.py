@@ -12,11 +12,13 @@ from pydantic import ValidationError
 
 from scenarios.base import SpecModel
 from scenarios.errors import Problem, ScenarioError
+from scenarios.reading.beside import with_files_beside
 from scenarios.reading.explain import explain
 from scenarios.reading.extends import LIBRARY, Extended, read_extended
 from scenarios.reading.loaded import Loaded
 from scenarios.reading.node import Node, plain
 from scenarios.reading.resolve import origin, resolve_text
+from scenarios.reading.trace_curves import TraceCurves
 
 M = TypeVar("M", bound=SpecModel)
 
@@ -38,6 +40,9 @@ def load(path: Path | str, model: type[M], *, library: Path | None = LIBRARY) ->
         ScenarioError: with every problem found, in the order of the text; of the first file first.
     """
     document = read_extended(Path(path), model, library=library)
+    if library is not None:
+        document = with_files_beside(document, model)
+        document = _with_traces(document, model)
     value, problems = _validated(document.root, model)
     if document.base is not None and problems:
         _, before = _validated(document.base, model)
@@ -45,6 +50,16 @@ def load(path: Path | str, model: type[M], *, library: Path | None = LIBRARY) ->
     if value is None or document.problems:
         raise ScenarioError(_ordered([*document.problems, *problems], document))
     return Loaded(value, document.root, document.files)
+
+
+def _with_traces(document: Extended, model: type[M]) -> Extended:
+    """Return the document with the samples of the trace files it names; raise where one of them is no trace."""
+    traces = TraceCurves(document.files, document.shown)
+    root = traces.filled(document.root, model)
+    if traces.problems:
+        raise ScenarioError([*document.problems, *dict.fromkeys(traces.problems)])
+    files, shown = (*document.files, *traces.files.values()), (*document.shown, *traces.files)
+    return replace(document, root=root, files=files, shown=shown)
 
 
 def _validated(root: Node, model: type[M]) -> tuple[M | None, list[Problem]]:
@@ -59,7 +74,7 @@ def _at_its_cause(problem: Problem, before: Sequence[Problem], document: Extende
     for earlier in before:
         if (earlier.field, earlier.message) == (problem.field, problem.message):
             return earlier
-    if problem.file == document.shown[0]:
+    if problem.file == document.shown[0] or problem.file in document.beside:
         return problem
     nearest = max(document.changes, key=lambda path: _shared(path, problem.field), default="")
     if not nearest or not _shared(nearest, problem.field):

@@ -59,6 +59,11 @@ def resolve_text(loaded: Loaded[Any]) -> str:
     )
 
 
+def yaml_text(value: dict[str, Any]) -> str:
+    """Return a mapping of plain values as YAML."""
+    return "".join(f"{line.text}\n" for line in _lines(value, (), 0))
+
+
 def _dumped(loaded: Loaded[Any]) -> Any:
     return loaded.value.model_dump(mode="json", by_alias=True, round_trip=True)
 

@@ -7,22 +7,23 @@ that is known to exceed its age (Eick, Massey & Whitt 1993, the Mt/G/∞ queue).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field, fields
 
 import numpy as np
 import numpy.typing as npt
 
+from scenarios.events import Event
 from scenarios.scenario import Horizon
-from scenarios.workload import Broadcasts, Popularity
-from sim.curves import DAY_S, level
+from scenarios.workload import Broadcasts, Popularity, Region
+from sim.components.live_rate import LiveRate, live_rate
 from sim.sampling import Floats, Law, law
 
-CELLS_PER_MEAN = 60
-FEWEST_CELLS, MOST_CELLS = 1_440, 86_400
-"""Cells of a day: a minute, or finer where durations are so short that a minute would blur them."""
-LONGEST_AGE_S = 60 * DAY_S
-NEGLIGIBLE = 1e-9
+__all__ = ["YOUNGEST_S", "BroadcastTable", "LiveRate", "draw_broadcasts", "live_rate"]
+
 YOUNGEST_S = 1e-6
+ORDINARY = {"source": 0, "content": 1.0, "partner": False, "region": 0, "star": -1, "expected_viewers": np.nan}
+"""What a column holds where nothing was drawn for it."""
 
 
 @dataclass(frozen=True)
@@ -32,15 +33,37 @@ class BroadcastTable:
     Attributes:
         publish_s: moment of going live; negative for those live at the start.
         end_s: moment its broadcaster stops, whatever the platform does.
-        weight: popularity of its channel, on no particular scale.
+        weight: popularity of its channel, on no particular scale; 0 for one that nobody watches, and for stars.
+        source: which of `Workload.sources` it sends.
+        content: how much harder than the average it is to encode; 1 where all are alike.
+        partner: whether its broadcaster is a partner of the platform.
+        region: which of `Workload.regions` it is from.
+        star: which of `Popularity.stars` it is; -1 for none.
+        expected_viewers: its part of the platform's highest moment, by weight; NaN where nobody worked it out.
     """
 
     publish_s: Floats
     end_s: Floats
     weight: Floats
+    source: npt.NDArray[np.int8] = field(default_factory=lambda: np.empty(0, np.int8))
+    content: npt.NDArray[np.float32] = field(default_factory=lambda: np.empty(0, np.float32))
+    partner: npt.NDArray[np.bool_] = field(default_factory=lambda: np.empty(0, np.bool_))
+    region: npt.NDArray[np.int8] = field(default_factory=lambda: np.empty(0, np.int8))
+    star: npt.NDArray[np.int8] = field(default_factory=lambda: np.empty(0, np.int8))
+    expected_viewers: npt.NDArray[np.float32] = field(default_factory=lambda: np.empty(0, np.float32))
+
+    def __post_init__(self) -> None:
+        for name, ordinary in ORDINARY.items():
+            column = getattr(self, name)
+            if column.size != len(self):
+                object.__setattr__(self, name, np.full(len(self), ordinary, column.dtype))
 
     def __len__(self) -> int:
         return self.publish_s.size
+
+    def rows(self, order: npt.NDArray[np.intp]) -> BroadcastTable:
+        """Return the table with its rows in another order."""
+        return BroadcastTable(**{column.name: getattr(self, column.name)[order] for column in fields(self)})
 
     def live(self, at_s: float) -> npt.NDArray[np.intp]:
         """Return the rows whose broadcaster wants to be live at `at_s`, ascending."""
@@ -48,69 +71,34 @@ class BroadcastTable:
         return np.flatnonzero(self.end_s[:known] > at_s)
 
 
-@dataclass(frozen=True)
-class LiveRate:
-    """The rate of going live over the day, and the concurrency it leads to.
-
-    Attributes:
-        cell_s: length of a cell of the day.
-        per_s: rate in each cell of the local day, shape (86400 / cell_s,).
-        concurrent: expected number live at the end of each cell, the same shape.
-        age_s: middles of cells of age. `survival` is P(duration > age) there.
-    """
-
-    cell_s: float
-    per_s: Floats
-    concurrent: Floats
-    age_s: Floats
-    survival: Floats
-
-    def at(self, hour: float) -> float:
-        """Return the expected number live at a local hour."""
-        return float(self.concurrent[int(hour * 3600 / self.cell_s) - 1])
-
-
-def live_rate(spec: Broadcasts) -> LiveRate:
-    """Return the periodic rate whose expected concurrency peaks at `spec.peak_concurrent`."""
-    duration = law(spec.duration)
-    cells = int(np.clip(DAY_S * CELLS_PER_MEAN / duration.mean_s, FEWEST_CELLS, MOST_CELLS))
-    cell_s = DAY_S / cells
-    shape = level(spec.start_curve, (np.arange(cells) + 0.5) * cell_s / 3600.0)
-    age_s = _ages(duration, cell_s)
-    survival = duration.survival(age_s)
-    per_day_lag = np.bincount(np.arange(age_s.size) % cells, weights=survival * cell_s, minlength=cells)
-    concurrent = np.real(np.fft.ifft(np.fft.fft(shape) * np.fft.fft(per_day_lag)))
-    scale = spec.peak_concurrent / concurrent.max()
-    return LiveRate(cell_s, shape * scale, concurrent * scale, age_s, survival)
-
-
-def _ages(duration: Law, cell_s: float) -> Floats:
-    age_s = np.arange(cell_s / 2, min(LONGEST_AGE_S, 1e6 * cell_s), cell_s)
-    lasting = np.flatnonzero(duration.survival(age_s) > NEGLIGIBLE)
-    return age_s[: lasting[-1] + 1] if lasting.size else age_s[:1]
-
-
 def draw_broadcasts(
-    spec: Broadcasts, popularity: Popularity, horizon: Horizon, rng: np.random.Generator
+    spec: Broadcasts,
+    popularity: Popularity,
+    horizon: Horizon,
+    rng: np.random.Generator,
+    *,
+    regions: Sequence[Region] = (),
+    events: Sequence[Event] = (),
 ) -> BroadcastTable:
-    """Return every broadcast that is live at some moment of [0, horizon_s)."""
+    """Return every broadcast that is live at some moment of [0, horizon_s), stars aside."""
     duration = law(spec.duration)
-    rate = live_rate(spec)
-    start_cell = int(horizon.start_hour * 3600 / rate.cell_s)
-    old_age_s, old_duration_s = _already_live(duration, rate, start_cell, rng)
-    publish_s = _going_live(rate, start_cell, horizon.horizon_s, rng)
+    rate = live_rate(spec, regions=regions, events=events)
+    old_age_s, old_duration_s = _already_live(duration, rate, horizon.start_hour, rng)
+    publish_s = _going_live(rate, horizon, rng)
     duration_s = duration.draw(rng.random(publish_s.size))
     order = np.argsort(-old_age_s, kind="stable")
     all_publish_s = np.concatenate([-old_age_s[order], publish_s])
     all_duration_s = np.concatenate([old_duration_s[order], duration_s])
     rank = 1 + np.floor(rng.random(all_publish_s.size) * popularity.channels)
     weight = (rank + popularity.shift) ** -popularity.exponent
-    return BroadcastTable(all_publish_s, all_publish_s + all_duration_s, weight)
+    if popularity.zero_viewer_share:
+        weight[rank > popularity.channels * (1.0 - popularity.zero_viewer_share)] = 0.0
+    partner = rank <= popularity.channels * spec.partner_share
+    return BroadcastTable(all_publish_s, all_publish_s + all_duration_s, weight, partner=partner)
 
 
-def _already_live(duration: Law, rate: LiveRate, start_cell: int, rng: np.random.Generator) -> tuple[Floats, Floats]:
-    cells_ago = (start_cell - 1 - np.arange(rate.age_s.size)) % rate.per_s.size
-    expected = rate.per_s[cells_ago] * rate.survival * rate.cell_s
+def _already_live(duration: Law, rate: LiveRate, start_hour: float, rng: np.random.Generator) -> tuple[Floats, Floats]:
+    expected = rate.of_run(start_hour, -1.0 - np.arange(rate.age_s.size)) * rate.survival * rate.cell_s
     count = rng.poisson(expected.sum())
     cumulative = np.cumsum(expected)
     cell = np.searchsorted(cumulative, rng.random(count) * cumulative[-1], side="right")
@@ -123,15 +111,15 @@ def _already_live(duration: Law, rate: LiveRate, start_cell: int, rng: np.random
     return age_s, duration.draw_remaining(age_s, rng.random(count))
 
 
-def _going_live(rate: LiveRate, start_cell: int, horizon_s: float, rng: np.random.Generator) -> Floats:
+def _going_live(rate: LiveRate, horizon: Horizon, rng: np.random.Generator) -> Floats:
     """Return the moments of going live in [0, horizon_s): a unit Poisson process in operational time."""
-    cells = int(np.ceil(horizon_s / rate.cell_s))
-    per_s = rate.per_s[(start_cell + np.arange(cells)) % rate.per_s.size]
+    cells = int(np.ceil(horizon.horizon_s / rate.cell_s))
+    per_s = rate.of_run(horizon.start_hour, np.arange(cells, dtype=float))
     operational = np.concatenate([[0.0], np.cumsum(per_s * rate.cell_s)])
     total = operational[-1]
     drawn = int(total + 10 * np.sqrt(total) + 50)
     arrivals = np.cumsum(rng.exponential(size=drawn))
     arrivals = arrivals[arrivals < total]
     publish_s: Floats = np.interp(arrivals, operational, np.arange(cells + 1) * rate.cell_s)
-    within: Floats = publish_s[publish_s < horizon_s]
+    within: Floats = publish_s[publish_s < horizon.horizon_s]
     return within

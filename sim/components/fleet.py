@@ -1,85 +1,75 @@
-"""The transcode fleet: nodes that are vectors of resources, their life cycle, placement and the queue.
+"""The transcode fleet: nodes that are ordered, boot, take broadcasts, drain, are taken back, and are gone.
 
-A node is ordered, boots, is ready, may drain, and is gone. A broadcast takes its demand vector from one ready
-node, by best fit, until its broadcaster stops; without room it waits in order of arrival until its deadline.
+The fleet holds a desired number of nodes: what is lost is ordered again at once, what cannot be had now is asked for
+again. Broadcasts are placed by bit search over the room of nodes (`rooms`), so that neither placing nor leaving depends
+on the number of nodes. Who waits for room is not its business: it calls `on_room` when there is some.
 """
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Callable
-from dataclasses import dataclass
-from enum import IntEnum
+import math
+from collections.abc import Callable, Iterable, Sequence
 
-import numpy as np
 import simpy
 
-from sim.sampling import Floats
+from sim.components.node import NEVER, NodeLog, NodeState, Startup, Told
+from sim.components.pools import Pool
+from sim.components.rooms import NONE, Rooms
+from sim.components.supply import Supply
 
-ROUNDING = 1e-9
-"""Slack as a share of capacity, so that n equal demands fit n times although their sum is rounded."""
-
-
-class NodeState(IntEnum):
-    """Where a node is in its life."""
-
-    BOOTING = 0
-    READY = 1
-    DRAINING = 2
-    GONE = 3
-
-
-@dataclass(frozen=True)
-class Placement:
-    """What the fleet tells about broadcasts, each by its identity."""
-
-    placed: Callable[[int, int], None]
-    """Broadcast, node."""
-    refused: Callable[[int, str], None]
-    """Broadcast, reason: no place, or its deadline or its own end came first."""
-    ended: Callable[[int], None]
-    """A placed broadcast has ended."""
+NOBODY: set[int] = set()
+"""Stands for the broadcasts of a node that is gone; nothing is ever put in it."""
 
 
 class Fleet:
-    """Nodes of one type.
+    """Nodes of one or several pools.
 
     Args:
         env: the clock.
-        capacity: usable amount of each resource of a node, shape (resources,).
-        demand: amount one broadcast takes, shape (resources,).
-        max_nodes: nodes that exist at once, at most.
-        boot_s: returns the boot time of the next node ordered.
-        end_s: identity → moment its broadcaster stops.
-        queue_deadline_s: longest wait for a place; 0 refuses at once.
-        placement: whom to tell.
+        pools: kinds of nodes.
+        source_of: identity of a broadcast → index of its source, which says what it takes.
+        max_nodes: nodes that exist at once, at most, those that drain included.
+        startup: returns how the next node ordered starts.
+        life: returns the position in [0, 1) of the next ready node's life until it is taken back.
+        told: whom to tell.
+        spread: place on the emptiest node instead of the fullest with room.
+        newest_first: drain the newest nodes first instead of the emptiest.
+        migrate_on_notice: broadcasts leave a node that is to be taken back as soon as there is room.
+        launch_retry_s: how often what could not be had is asked for again.
     """
 
     def __init__(
         self,
         env: simpy.Environment,
         *,
-        capacity: Floats,
-        demand: Floats,
+        pools: Sequence[Pool],
+        source_of: Sequence[int],
         max_nodes: int,
-        boot_s: Callable[[], float],
-        end_s: Floats,
-        queue_deadline_s: float,
-        placement: Placement,
+        startup: Callable[[], Startup],
+        life: Callable[[], float],
+        told: Told,
+        spread: bool = False,
+        newest_first: bool = False,
+        migrate_on_notice: bool = True,
+        launch_retry_s: float = 60.0,
     ) -> None:
-        self._env, self._capacity, self._demand = env, capacity, demand
-        self._max_nodes, self._boot_s = max_nodes, boot_s
-        self._end_s, self._queue_deadline_s, self._tell = end_s, queue_deadline_s, placement
+        self._env, self.pools, self._source_of = env, tuple(pools), source_of
+        self._startup, self._life, self._told = startup, life, told
+        self._spread, self._newest_first = spread, newest_first
+        self._migrate_on_notice, self._launch_retry_s = migrate_on_notice, launch_retry_s
+        self._supply = Supply(self.pools, max_nodes)
+        self._rooms = [Rooms(pool.units) for pool in self.pools]
         self._state: list[NodeState] = []
-        self._free = np.empty((0, capacity.size))
-        self._takes = np.zeros(0, bool)  # by node: ready, so that a broadcast may be placed there
-        self._held: list[int] = []
-        self.ordered_s: list[float] = []
-        self.ready_s: list[float] = []
-        self.gone_s: list[float] = []
-        self._waiting: deque[int] = deque()
-        self._wants_place: set[int] = set()
+        self._held: list[set[int]] = []
+        self._booting: dict[int, None] = {}
         self._node_of: dict[int, int] = {}
+        self._moving: dict[int, None] = {}
+        self._is_asking_again = False
+        self._kept: set[int] = set()
+        self._idle: list[int] = []
+        self.in_service_on_ready = 0
+        """Broadcasts on nodes that take more."""
+        self.log = NodeLog()
         self.count = dict.fromkeys(NodeState, 0)
 
     @property
@@ -88,132 +78,356 @@ class Fleet:
         return len(self._node_of)
 
     @property
-    def waiting(self) -> int:
-        """Broadcasts that wait for one."""
-        return len(self._wants_place)
+    def nodes(self) -> int:
+        """Nodes that boot or are ready, without those a deploy has more for a while: what an autoscaler counts."""
+        return self._supply.nodes
 
     @property
-    def nodes(self) -> int:
-        """Nodes that boot or can take broadcasts: what the autoscaler counts as current."""
-        return self.count[NodeState.BOOTING] + self.count[NodeState.READY]
+    def ready(self) -> int:
+        """Nodes that take broadcasts."""
+        return self.count[NodeState.READY]
+
+    @property
+    def idle(self) -> int:
+        """Nodes that were drained to be kept, and are empty; they are draining ones until they resume or go."""
+        return len(self._idle)
 
     @property
     def held(self) -> int:
         """Broadcasts held by nodes, counted node by node; equals `in_service` when the books balance."""
-        return sum(self._held)
+        return sum(map(len, self._held))
+
+    @property
+    def wanted_nodes(self) -> int:
+        """Nodes it tries to hold."""
+        return self._supply.desired
 
     def states(self) -> list[NodeState]:
         """Return the state of every node ever ordered, by node."""
         return list(self._state)
 
-    def order(self, nodes: int) -> int:
-        """Order nodes, no more than `max_nodes` allows; return how many were ordered."""
-        alive = len(self._state) - self.count[NodeState.GONE]
-        allowed = max(0, min(nodes, self._max_nodes - alive))
-        for _ in range(allowed):
-            node = self._new_node(NodeState.BOOTING)
-            self._after(self._boot_s(), self._ready, node)
-        return allowed
+    def broadcasts_on(self, node: int) -> list[int]:
+        """Return the broadcasts that a node holds, ascending."""
+        return sorted(self._held[node])
+
+    def node_of(self, broadcast: int) -> int:
+        """Return where a broadcast is; NONE if it has no place."""
+        return self._node_of.get(broadcast, NONE)
+
+    def living(self, pools: Iterable[int]) -> list[int]:
+        """Return the nodes of pools that are not gone, ascending; linear in the nodes ever ordered."""
+        among = set(pools)
+        return [node for node, pool in enumerate(self.log.pool) if pool in among and self._state[node] < NodeState.GONE]
+
+    def serving(self, pools: Iterable[int]) -> list[int]:
+        """Return the nodes of pools that are ready, ascending."""
+        return sorted(node for pool in pools for node in self._rooms[pool].nodes())
+
+    def free_share(self) -> float:
+        """Return the share of the ready nodes' room that is free; 0 where none is ready."""
+        return sum(rooms.free / rooms.units for rooms in self._rooms) / self.ready if self.ready else 0.0
+
+    def places_left(self, source: int) -> int:
+        """Return how many broadcasts of a source would find a place now."""
+        return sum(rooms.free_for(pool.need[source]) for rooms, pool in zip(self._rooms, self.pools, strict=True))
+
+    # ---------------------------------------------------------------- nodes come
 
     def start_ready(self, nodes: int) -> None:
         """Add nodes that have booted before time starts."""
-        for _ in range(min(nodes, self._max_nodes)):
-            self.ready_s[self._new_node(NodeState.READY)] = self._env.now
+        self._supply.want_more(nodes)
+        for pool, missing in enumerate(self._supply.missing()):
+            for _ in range(missing):
+                self._takes_broadcasts(self._new_node(pool, NodeState.READY))
+        self._ask_again_later()
 
-    def request(self, broadcast: int) -> None:
-        """Ask for a place; the answer comes by `placement`."""
-        if not self._wants_place and self._try_place(broadcast):
-            return
-        if self._queue_deadline_s <= 0:
-            self._tell.refused(broadcast, "refused: no place")
-            return
-        self._waiting.append(broadcast)
-        self._wants_place.add(broadcast)
-        ends_in_s = self._end_s[broadcast] - self._env.now
-        patience_s = min(self._queue_deadline_s, ends_in_s)
-        self._after(max(0.0, patience_s), self._give_up, broadcast)
+    def order(self, nodes: int) -> int:
+        """Want more nodes, no more than `max_nodes` allows; return how many were ordered."""
+        self._supply.want_more(nodes)
+        return self._launch()
 
-    def drain(self, nodes: int) -> None:
-        """Stop placing on the emptiest nodes, booting ones first; each is gone when its last broadcast ends."""
-        alive = [node for node, state in enumerate(self._state) if state <= NodeState.READY]
-        alive.sort(key=lambda node: (self._state[node], self._held[node], -node))
-        for node in alive[:nodes]:
-            self._move(node, NodeState.DRAINING)
-            self._gone_if_empty(node)
+    def add_surge(self, nodes: int, *, deadline_s: float | None = None) -> None:
+        """Hold so many nodes more than wanted, or fewer again, which then drain."""
+        self._supply.surge += nodes
+        if nodes > 0:
+            self._launch()
+        else:
+            self._retire(self._to_drain(-nodes), "scaled in", migrate=False, deadline_s=deadline_s)
 
-    def _new_node(self, state: NodeState) -> int:
-        node = len(self._state)
-        if node == len(self._free):
-            room = max(64, node)
-            self._free = np.concatenate([self._free, np.empty((room, self._capacity.size))])
-            self._takes = np.concatenate([self._takes, np.zeros(room, bool)])
-        self._free[node] = self._capacity
-        self._takes[node] = state is NodeState.READY
-        self._state.append(state)
-        self._held.append(0)
-        self.ordered_s.append(self._env.now)
-        self.ready_s.append(float("nan"))
-        self.gone_s.append(float("nan"))
-        self.count[state] += 1
-        return node
+    def _launch(self) -> int:
+        missing = self._supply.missing()
+        for pool, nodes in enumerate(missing):
+            for _ in range(nodes):
+                self._start(pool)
+        self._ask_again_later()
+        return sum(missing)
 
-    def _after(self, delay_s: float, happens: Callable[[int], None], whom: int) -> None:
-        self._env.timeout(delay_s).callbacks.append(lambda _: happens(whom))
+    def _ask_again_later(self) -> None:
+        if self._supply.is_short and not self._is_asking_again:
+            self._is_asking_again = True
+            self._after(self._launch_retry_s, lambda _: self._ask_again())
+
+    def _ask_again(self) -> None:
+        self._is_asking_again = False
+        self._launch()
+
+    def _start(self, pool: int) -> None:
+        how = self._startup()
+        node = self._new_node(pool, NodeState.BOOTING)
+        self._booting[node] = None
+        if how.fails < self.pools[pool].launch_failure:
+            self._after(how.scheduling_s, lambda _: self._launch_failed(node))
+        else:
+            self._after(how.scheduling_s + how.boot_s, lambda _: self._ready(node))
+
+    def _launch_failed(self, node: int) -> None:
+        if self._state[node] is NodeState.BOOTING:
+            self._gone(node, "launch failed")
+            self._ask_again_later()
 
     def _ready(self, node: int) -> None:
         if self._state[node] is NodeState.BOOTING:
-            self.ready_s[node] = self._env.now
             self._move(node, NodeState.READY)
-            self._serve_queue()
+            self._takes_broadcasts(node)
+            self._room()
+
+    def _takes_broadcasts(self, node: int) -> None:
+        pool = self.log.pool[node]
+        self.log.ready_s[node] = self._env.now
+        self._rooms[pool].add(node, self.pools[pool].units)
+        how = self.pools[pool].taken_back
+        if how is not None:
+            life_s = _life_s(how.rate_per_s, how.max_life_s, self._life())
+            if life_s < math.inf:
+                self._after(life_s, lambda _: self.notice(node, how.notice_s, "taken back"))
+
+    # ---------------------------------------------------------------- nodes go
+
+    def drain(self, nodes: int, *, migrate: bool = False, deadline_s: float | None = None, keep: bool = False) -> None:
+        """Want fewer nodes. They take no more broadcasts; each is gone when its last one has ended or moved.
+
+        Args:
+            nodes: how many.
+            migrate: broadcasts move to other nodes as soon as there is room.
+            deadline_s: what is still there then is interrupted.
+            keep: nodes that were ready are idle when they are empty, instead of gone.
+        """
+        going = self._to_drain(nodes)
+        if keep:
+            self._kept.update(node for node in going if self._state[node] is NodeState.READY)
+        self._supply.want_fewer(len(going))
+        self._retire(going, "scaled in", migrate=migrate, deadline_s=deadline_s)
+
+    def resume(self, nodes: int) -> int:
+        """Let idle nodes take broadcasts again, the newest idle first; return how many did."""
+        resumed = [self._idle.pop() for _ in range(min(nodes, len(self._idle)))]
+        for node in resumed:
+            self._kept.remove(node)
+            self._move(node, NodeState.READY)
+            self._supply.desired += 1
+            self.log.draining_s[node], self.log.reason[node] = NEVER, ""
+            self._rooms[self.log.pool[node]].add(node, self.pools[self.log.pool[node]].units)
+        if resumed:
+            self._room()
+        return len(resumed)
+
+    def release(self, nodes: int) -> int:
+        """Let idle nodes go, the longest idle first; return how many did."""
+        released, self._idle = self._idle[:nodes], self._idle[nodes:]
+        for node in released:
+            self._gone(node, self.log.reason[node])
+        return len(released)
+
+    def replace(self, nodes: Iterable[int], reason: str, *, migrate: bool, deadline_s: float | None) -> None:
+        """Let nodes drain as `drain` does, and order others for them."""
+        self._retire(nodes, reason, migrate=migrate, deadline_s=deadline_s)
+        self._launch()
+
+    def notice(self, node: int, notice_s: float, reason: str) -> None:
+        """A node will be gone in `notice_s`; its broadcasts move if they may, and another is ordered now."""
+        if self._state[node] is not NodeState.GONE:
+            self._retire([node], reason, migrate=self._migrate_on_notice, deadline_s=notice_s)
+            self._launch()
+
+    def kill(self, nodes: Iterable[int], reason: str) -> int:
+        """Let nodes die at once; return how many broadcasts were interrupted. Others are ordered now."""
+        interrupted = sum(self._kill(node, reason) for node in nodes)
+        self._launch()
+        return interrupted
+
+    def close(self, pools: Iterable[int]) -> None:
+        """No node of these pools can be had until `reopen`; the two count, so that causes may overlap."""
+        self._supply.close(pools)
+
+    def reopen(self, pools: Iterable[int]) -> None:
+        """Take one cause back."""
+        self._supply.reopen(pools)
+        self._launch()
+
+    def _to_drain(self, nodes: int) -> list[int]:
+        """Return the nodes to go first: booting ones, the newest first, then by the policy, each pool's surplus."""
+        return [node for pool, spare in enumerate(self._supply.surplus(nodes)) for node in self._leaving(pool, spare)]
+
+    def _leaving(self, pool: int, nodes: int) -> list[int]:
+        if nodes <= 0:
+            return []
+        booting = [node for node in reversed(self._booting) if self.log.pool[node] == pool][:nodes]
+        rest = nodes - len(booting)
+        if self._newest_first:
+            return booting + sorted(self._rooms[pool].nodes(), reverse=True)[:rest]
+        return booting + self._rooms[pool].emptiest_first(rest)
+
+    def _retire(self, nodes: Iterable[int], reason: str, *, migrate: bool, deadline_s: float | None) -> None:
+        for node in nodes:
+            if self._state[node] is NodeState.GONE:
+                continue
+            if self._state[node] is NodeState.READY:
+                self._rooms[self.log.pool[node]].remove(node)
+            if self._state[node] in (NodeState.BOOTING, NodeState.READY):
+                self._move(node, NodeState.DRAINING)
+                self.log.draining_s[node] = self._env.now
+                self.log.reason[node] = reason
+            if migrate:
+                self._moving.update(dict.fromkeys(self.broadcasts_on(node)))
+            if not self._held[node]:
+                self._emptied(node)
+            elif deadline_s is not None:
+                self._kill_later(node, deadline_s, reason)
+        if migrate:
+            self._serve_moving()
+
+    def _emptied(self, node: int) -> None:
+        """A node that takes no more broadcasts has none left: it is gone, or idle if it is kept and not dying."""
+        if node not in self._kept:
+            self._gone(node, self.log.reason[node])
+        elif node not in self._idle:
+            self._idle.append(node)
+
+    def _kill_later(self, node: int, deadline_s: float, reason: str) -> None:
+        def kill(_: simpy.Event) -> None:
+            if self._state[node] is NodeState.DRAINING and node not in self._idle:
+                self._kill(node, reason)
+
+        self._after(deadline_s, kill)
+
+    def _kill(self, node: int, reason: str) -> int:
+        if self._state[node] is NodeState.GONE:
+            return 0
+        broadcasts = self.broadcasts_on(node)
+        if node in (rooms := self._rooms[self.log.pool[node]]):
+            rooms.remove(node)
+        for broadcast in broadcasts:
+            del self._node_of[broadcast]
+            self._moving.pop(broadcast, None)
+        self._gone(node, reason)
+        for broadcast in broadcasts:
+            self._told.interrupted(broadcast, node)
+        return len(broadcasts)
+
+    # ---------------------------------------------------------------- broadcasts
+
+    def place(self, broadcast: int) -> int:
+        """Give a broadcast a place; return its node, or NONE where there is no room. O(pools)."""
+        source = self._source_of[broadcast]
+        node = self._find(source)
+        if node != NONE:
+            self._rooms[self.log.pool[node]].take(node, self.pools[self.log.pool[node]].need[source])
+            self._held[node].add(broadcast)
+            self._node_of[broadcast] = node
+            self.in_service_on_ready += 1
+        return node
+
+    def leave(self, broadcast: int) -> None:
+        """Free the place of a broadcast that has ended."""
+        self._moving.pop(broadcast, None)
+        node = self._node_of.pop(broadcast)
+        self._held[node].discard(broadcast)
+        if self._state[node] is NodeState.READY:
+            self.in_service_on_ready -= 1
+            pool = self.log.pool[node]
+            self._rooms[pool].take(node, -self.pools[pool].need[self._source_of[broadcast]])
+            self._room()
+        elif not self._held[node]:
+            self._emptied(node)
+
+    def _find(self, source: int) -> int:
+        if len(self.pools) == 1:
+            need = self.pools[0].need[source]
+            return self._rooms[0].emptiest(need) if self._spread else self._rooms[0].fullest(need)
+        best, best_left = NONE, 0.0
+        for pool, rooms in zip(self.pools, self._rooms, strict=True):
+            need = pool.need[source]
+            node = rooms.emptiest(need) if self._spread else rooms.fullest(need)
+            if node != NONE:
+                left = (rooms.room(node) - need) / pool.units
+                if best == NONE or (left > best_left if self._spread else left < best_left):
+                    best, best_left = node, left
+        return best
+
+    def _room(self) -> None:
+        if self._moving:
+            self._serve_moving()
+        self._told.room()
+
+    def _serve_moving(self) -> None:
+        """Move broadcasts off their nodes, in the order they were told to, while there is room for the next."""
+        while self._moving:
+            broadcast = next(iter(self._moving))
+            before = self._node_of.pop(broadcast)
+            node = self.place(broadcast)
+            if node == NONE:
+                self._node_of[broadcast] = before
+                return
+            del self._moving[broadcast]
+            self._held[before].discard(broadcast)
+            self._told.moved(broadcast, node)
+            if not self._held[before]:
+                self._emptied(before)
+
+    # ---------------------------------------------------------------- one node
+
+    def _new_node(self, pool: int, state: NodeState) -> int:
+        node = len(self._state)
+        self._state.append(state)
+        self._held.append(set())
+        self.log.pool.append(pool)
+        self.log.ordered_s.append(self._env.now)
+        for column in (self.log.ready_s, self.log.draining_s, self.log.gone_s):
+            column.append(NEVER)
+        self.log.reason.append("")
+        self.count[state] += 1
+        self._supply.started[pool] += 1
+        self._supply.alive[pool] += 1
+        return node
 
     def _move(self, node: int, state: NodeState) -> None:
-        self.count[self._state[node]] -= 1
+        pool, before = self.log.pool[node], self._state[node]
+        if before is NodeState.READY:
+            self.in_service_on_ready -= len(self._held[node])
+        self.count[before] -= 1
         self.count[state] += 1
+        if before is NodeState.BOOTING:
+            del self._booting[node]
+        self._supply.started[pool] += (state <= NodeState.READY) - (before <= NodeState.READY)
+        if state is NodeState.GONE:
+            self._supply.alive[pool] -= 1
+            self._held[node] = NOBODY
         self._state[node] = state
-        self._takes[node] = state is NodeState.READY
 
-    def _gone_if_empty(self, node: int) -> None:
-        if self._state[node] is NodeState.DRAINING and self._held[node] == 0:
-            self.gone_s[node] = self._env.now
-            self._move(node, NodeState.GONE)
+    def _gone(self, node: int, reason: str) -> None:
+        if node in self._kept:
+            self._kept.remove(node)
+            self._idle = [idle for idle in self._idle if idle != node]
+        self._move(node, NodeState.GONE)
+        self.log.gone_s[node] = self._env.now
+        self.log.reason[node] = reason
+        self._told.gone(node, reason)
 
-    def _try_place(self, broadcast: int) -> bool:
-        """Place on the fullest node with room. O(nodes), in numpy."""
-        ready = np.flatnonzero(self._takes)
-        fits = np.all(self._free[ready] >= self._demand - ROUNDING * self._capacity, axis=1)
-        candidates = ready[fits]
-        if not candidates.size:
-            return False
-        left = (self._free[candidates] / self._capacity).min(axis=1)
-        self._place(broadcast, int(candidates[np.argmin(left)]))
-        return True
+    def _after(self, delay_s: float, happens: Callable[[simpy.Event], None]) -> None:
+        self._env.timeout(delay_s).callbacks.append(happens)
 
-    def _place(self, broadcast: int, node: int) -> None:
-        self._free[node] -= self._demand
-        self._held[node] += 1
-        self._node_of[broadcast] = node
-        self._tell.placed(broadcast, node)
-        remaining_s = max(0.0, self._end_s[broadcast] - self._env.now)
-        self._after(remaining_s, self._end, broadcast)
 
-    def _end(self, broadcast: int) -> None:
-        node = self._node_of.pop(broadcast)
-        self._free[node] += self._demand
-        self._held[node] -= 1
-        self._tell.ended(broadcast)
-        self._gone_if_empty(node)
-        self._serve_queue()
-
-    def _serve_queue(self) -> None:
-        while self._waiting:
-            broadcast = self._waiting[0]
-            if broadcast in self._wants_place:
-                if not self._try_place(broadcast):
-                    return
-                self._wants_place.remove(broadcast)
-            self._waiting.popleft()
-
-    def _give_up(self, broadcast: int) -> None:
-        if broadcast in self._wants_place:
-            self._wants_place.remove(broadcast)
-            self._tell.refused(broadcast, "gave up waiting")
+def _life_s(rate_per_s: float, max_life_s: float | None, position: float) -> float:
+    """Return how long a node lives until its notice: exponential, cut at the greatest age."""
+    life_s = -math.log1p(-position) / rate_per_s if rate_per_s > 0 else math.inf
+    return min(life_s, math.inf if max_life_s is None else max_life_s)

@@ -36,7 +36,7 @@ class Ingest:
         self._interval_s = 1.0 / auth_limit_per_s
         self._credit_s = (auth_burst - 1) * self._interval_s
         self._wait_limit_s = auth_wait_limit_s
-        self._places = places
+        self._places, self._down = places, 0.0
         self._on_admitted, self._on_refused = on_admitted, on_refused
         self._next_token_s = float("-inf")
         self.connected = 0
@@ -64,12 +64,16 @@ class Ingest:
         """Take the places of those who were live before time started."""
         self.connected += broadcasts
 
+    def lose(self, share: float) -> None:
+        """Take a share of the nodes away; negative gives it back. Who is connected there is told by others."""
+        self._down += share
+
     def _answered(self, broadcast: int) -> None:
         self.asking -= 1
         self._connect(broadcast)
 
     def _connect(self, broadcast: int) -> None:
-        if self.connected >= self._places:
+        if self.connected >= self._places * (1.0 - self._down):
             self._on_refused(broadcast, "refused: ingest full")
             return
         self.connected += 1

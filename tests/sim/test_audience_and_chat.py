@@ -24,7 +24,7 @@ def audience(weights, ends_s=None, *, viewers=10_000.0, curve=None):
     weight = np.array(weights, dtype=float)
     end_s = np.full(weight.size, 1e9) if ends_s is None else np.array(ends_s, dtype=float)
     table = BroadcastTable(np.full(weight.size, -1e6), end_s, weight)
-    return Audience(spec, HORIZON, table, stream(1, 0, "audience"))
+    return Audience(spec, HORIZON, table, lambda name: stream(1, 0, name))
 
 
 def test_the_total_follows_the_curve_and_the_split_follows_popularity():

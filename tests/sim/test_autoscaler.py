@@ -1,40 +1,15 @@
 import pytest
 import simpy
+from scripted_fleet import ScriptedFleet, scaled
 
-from scenarios.autoscaler import QueueAutoscaler
-from sim.components.autoscaler import desired_nodes, follow_queue
-
-
-class Recorded:
-    """A fleet whose queue is a script, and whose nodes appear and vanish at once."""
-
-    def __init__(self, env, demand, nodes):
-        self._env, self._demand, self.nodes, self.actions = env, demand, nodes, []
-        self.waiting = 0
-
-    @property
-    def in_service(self):
-        return self._demand(self._env.now)
-
-    def order(self, nodes):
-        self.actions.append((self._env.now, nodes))
-        self.nodes += nodes
-        return nodes
-
-    def drain(self, nodes):
-        if nodes:
-            self.actions.append((self._env.now, -nodes))
-            self.nodes -= nodes
+from scenarios.autoscaler import FixedFleet, QueueAutoscaler
+from sim.components.autoscaler import AUTOSCALERS, Autoscaling, Bounds
+from sim.components.autoscaler.queue import desired_nodes
 
 
 def follow(demand, nodes, until_s=600.0, waiting=0, **changes):
-    env = simpy.Environment()
-    fleet = Recorded(env, demand, nodes)
-    fleet.waiting = waiting
     spec = QueueAutoscaler(kind="queue", target_utilisation=1.0, **changes)
-    env.process(follow_queue(env, spec, fleet, broadcasts_per_node=4, min_nodes=1, max_nodes=50))
-    env.run(until=until_s)
-    return fleet
+    return scaled(spec, demand, nodes, until_s=until_s, waiting=waiting)
 
 
 @pytest.mark.parametrize(
@@ -61,3 +36,33 @@ def test_scales_in_only_after_the_whole_window_has_asked_for_less():
 def test_stays_within_its_bounds():
     assert follow(lambda at: 10_000, nodes=5).nodes == 50
     assert follow(lambda at: 0, nodes=5, scale_in_window_s=0.0).nodes == 1
+
+
+def test_a_fixed_fleet_is_left_alone():
+    fleet = scaled(FixedFleet(kind="fixed"), lambda at: 400, nodes=3)
+    assert fleet.actions == []
+    assert start_with(FixedFleet(kind="fixed"), live=400) == 1
+
+
+def start_with(spec, live, bounds=None, start_hour=0.0):
+    env = simpy.Environment()
+    fleet = ScriptedFleet(env, lambda at: live, 0)
+    autoscaling = Autoscaling(env, spec, fleet, bounds=bounds or Bounds(1, 50, 4), start_hour=start_hour)
+    return autoscaling.initial_nodes(live)
+
+
+def test_every_kind_of_the_language_has_one_in_the_table():
+    from typing import get_args
+
+    from scenarios.platform import Transcode
+
+    members = get_args(Transcode.model_fields["autoscaler"].annotation)
+    kinds = {kind for member in members for kind in get_args(member.model_fields["kind"].annotation)}
+    assert kinds == AUTOSCALERS.keys()
+
+
+def test_a_queue_follower_starts_with_what_it_would_hold():
+    spec = QueueAutoscaler(kind="queue")
+    assert start_with(spec, live=36) == 10  # 36 ÷ (4 × 0.9)
+    assert start_with(spec, live=0) == 1
+    assert start_with(spec, live=10_000) == 50

@@ -28,7 +28,53 @@ STRESS = {
     "fixed": {"platform.transcode.autoscaler": {"kind": "fixed"}, "platform.transcode.min_nodes": 20},
     "short": {"workload.broadcasts.duration": {"kind": "constant", "mean_s": 45.0}},
     "no shield": {"platform.cdn.shield": False},
+    "source only": {"platform.transcode.max_nodes": 5, "platform.transcode.admission": {"kind": "source_only"}},
+    "short line": {"platform.transcode.max_nodes": 5, "platform.transcode.queue_limit": 2},
+    "failures": {
+        "platform.transcode.zones": ("a", "b", "c"),
+        "platform.transcode.pools": (
+            {"name": "kept", "purchase": "reserved", "min_nodes": 3},
+            {
+                "name": "spot",
+                "purchase": "spot",
+                "weight": 3.0,
+                "launch_failure": 0.2,
+                "interruptions": {"per_hour": 2.0, "notice_s": 30.0},
+            },
+        ),
+        "platform.ingest.retry": {"attempts": 3},
+        "failures": (
+            {"kind": "zone_loss", "at_s": 1800.0, "zones": ("a",), "duration_s": 900.0},
+            {"kind": "spot_storm", "at_s": 3000.0},
+            {"kind": "node_loss", "at_s": 4000.0, "share": 0.3},
+            {"kind": "rolling_deploy", "at_s": 4500.0, "drain_deadline_s": 300.0, "migrate": True},
+        ),
+    },
+    "auth under failures": {
+        "platform.ingest.auth_limit_per_s": 0.02,
+        "platform.ingest.auth_burst": 1,
+        "platform.ingest.auth_wait_limit_s": 100.0,
+        "platform.ingest.retry": {"attempts": 2},
+        "failures": ({"kind": "node_loss", "at_s": 1000.0, "share": 1.0},),
+    },
 }
+
+
+def test_failures_interrupt_and_bring_back():
+    run = one(**STRESS["failures"])
+    counts = run.tally.counts
+    assert counts["interrupted"] > 20
+    assert counts["moved"] > 5
+    assert {"node zone lost", "node taken back", "node taken back in a storm", "node died", "node replaced"} <= {
+        *counts
+    }
+    assert run.tally.viewer_seconds_lost > 0
+    back = run.broadcasts[(run.broadcasts["interruptions"] > 0) & (run.broadcasts["outcome"] == "ended")]
+    assert (back["gap_s"] > 1.0).all()
+    assert set(run.events["kind"]) >= {"zone_loss", "spot_storm", "node_loss", "rolling_deploy", "scale out"}
+    assert (run.nodes["purchase"] == "spot").any()
+    lost = one(**STRESS["auth under failures"]).broadcasts
+    assert (lost["outcome"] == "lost").sum() > 3
 
 
 @pytest.mark.parametrize("changes", STRESS.values(), ids=STRESS.keys())
@@ -65,8 +111,11 @@ def broken(run: Replication, frame: str, column: str, row: int, value) -> Replic
 @pytest.mark.parametrize(
     ("frame", "column", "value", "balance"),
     [
-        ("broadcasts", "outcome", "vanished", "rows"),
-        ("broadcasts", "placed_s", 1e6, "Little's law"),
+        ("broadcasts", "outcome", "lost", "rows"),
+        ("broadcasts", "placed_s", 1e6, "time in service"),
+        ("broadcasts", "served_s", 1e6, "Little's law"),
+        ("broadcasts", "interruptions", 1, "interrupted = by rows"),
+        ("nodes", "reason", "", "told with a reason"),
         ("ticks", "segment_misses", 1e9, "segment requests"),
         ("ticks", "playlist_hits", 1e9, "playlist requests"),
         ("ticks", "viewers_served", 1e9, "viewers wanted"),
@@ -74,12 +123,16 @@ def broken(run: Replication, frame: str, column: str, row: int, value) -> Replic
     ],
 )
 def test_a_planted_mistake_is_named(frame, column, value, balance):
-    run = one(**STRESS["starved"])
+    run = one(**STRESS["failures"])
     row = 0
     if column == "outcome":
         row = int(run.broadcasts.index[run.broadcasts["outcome"] == "ended"][0])
     if column == "placed_s":
         row = int(run.broadcasts.index[run.broadcasts["placed_s"].notna()][0])
+    if column == "gone_s":
+        row = int(run.nodes.index[run.nodes["gone_s"].isna()][0])
+    if column == "reason":
+        row = int(run.nodes.index[run.nodes["gone_s"].notna()][0])
     books.check(run)
     with pytest.raises(books.BooksError, match=balance):
         books.check(broken(run, frame, column, row, value))

@@ -3,7 +3,7 @@ import pandas as pd
 import pytest
 
 from scenarios.catalogue import load_catalogue
-from sim.cost import egress_usd, months, node_hours
+from sim.cost import egress_usd, months, node_usd
 
 GB = 1024**3
 
@@ -23,8 +23,16 @@ def test_433_petabytes_reproduce_the_bill_of_the_guide():
 
 
 def test_nodes_are_paid_from_the_order_until_gone_or_the_horizon():
-    nodes = pd.DataFrame({"ordered_s": [0.0, 1800.0], "ready_s": [0.0, np.nan], "gone_s": [3600.0, np.nan]})
-    assert node_hours(nodes, 7200.0) == pytest.approx(1.0 + 1.5)
+    nodes = pd.DataFrame(
+        {
+            "ordered_s": [0.0, 1800.0, 60.0],
+            "ready_s": [0.0, np.nan, np.nan],
+            "gone_s": [3600.0, np.nan, 120.0],
+            "price_usd_per_hour": [2.0, 0.5, 3.0],
+            "reason": ["scaled in", "", "launch failed"],
+        }
+    )
+    assert node_usd(nodes, 7200.0).tolist() == pytest.approx([2.0, 0.75, 0.0])  # an order that failed costs nothing
 
 
 def test_months():

@@ -109,7 +109,8 @@ def test_the_answer_is_written_from_the_numbers(result):
 def test_a_fleet_at_its_limit_is_not_called_enough():
     scenario = platforms.scenario(**{"platform.transcode.max_nodes": 2})
     text = answer(run(scenario, profiles.profile(), replications=2))
-    assert "reach the limit of 2 nodes (max_nodes)" in text[0]
+    assert text[0].startswith("UNSTABLE in 2 of 2 runs")
+    assert "reach the limit of 2 nodes (max_nodes)" in text[1]
     assert any("of broadcasts are refused or give up" in sentence for sentence in text)
 
 

@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from scenarios.curves import HarmonicCurve
+from scenarios.events import Event
 from scenarios.law import Constant, Exponential, Lognormal
 from scenarios.scenario import Horizon
 from scenarios.workload import Broadcasts, ConstantCurve, HourlyCurve, Popularity
@@ -77,3 +79,109 @@ def test_simulated_numbers_follow_the_varying_mean():
         mean = expected.at(hour)
         assert abs(live.mean() - mean) < 3.3 * math.sqrt(mean / live.size)
     assert abs(expected.at(9) - expected.at(3)) > 20
+
+
+G, B = 2 * math.pi / 24, 0.4
+WAVE = HarmonicCurve.model_validate(
+    {"kind": "harmonic", "harmonics": ({"order": 1, "amplitude": B, "peak_hour": 12.0},)}
+)
+FINAL = Event(name="final", at_s=HOUR_S, on="broadcasts")
+"""Ramp 60 min to 1.7, hold 60 min, decay 45 min."""
+
+
+def test_simulated_numbers_have_the_amplitude_and_lag_of_theory():
+    """V10 through the draws: Mt/M/∞ of mean 2 h swings by 0.35436 and peaks 1.8424 h after its rate."""
+    amplitude, lag_h, mean = 0.35436, 1.8424, 3000.0
+    spec = Broadcasts(peak_concurrent=mean * (1 + amplitude), duration=LAWS[0], start_curve=WAVE)
+    hours = np.arange(0.0, 24.0, 2.0)
+    horizon = Horizon(start_hour=0.0, horizon_s=24 * HOUR_S)
+    tables = [draw_broadcasts(spec, Popularity(), horizon, stream(3, n, "broadcasts")) for n in range(12)]
+    live = np.array([[table.live(hour * HOUR_S).size for hour in hours] for table in tables]).mean(axis=0)
+    phase = 2 / hours.size * (live @ np.exp(1j * G * hours)) / live.mean()
+    # A day holds about 6 independent times: two means of durations apart.
+    half = 3.3 * math.sqrt(2 / (6 * len(tables) * mean))  # of an amplitude; of the phase, half ÷ amplitude
+    assert abs(live.mean() - mean) < 3.3 * math.sqrt(mean / (6 * len(tables)))
+    seen_lag_h = (np.angle(phase) / G - 12) % 24
+    assert abs(abs(phase) - amplitude) < half
+    assert abs(seen_lag_h - lag_h) < half / amplitude / G
+    planted = B, 0.0  # the mistake: numbers that follow the rate at once
+    assert abs(abs(phase) - planted[0]) > half
+    assert abs(seen_lag_h - planted[1]) > half / amplitude / G
+
+
+def test_as_many_go_live_around_the_peak_as_the_rate_integrates_to():
+    """NHPP: Poisson with mean L w (1 + b sin(g w/2)/(g w/2)) in a window w centred on the peak (theory.md 1.6)."""
+    rate_h, window_h = 20_000.0, 6.0
+    peak = rate_h * 2 * (1 + B / math.sqrt(1 + (G * 2) ** 2))
+    spec = Broadcasts(peak_concurrent=peak, duration=LAWS[0], start_curve=WAVE)
+    horizon = Horizon(start_hour=12 - window_h / 2, horizon_s=window_h * HOUR_S)
+    gone_live = (draw_broadcasts(spec, Popularity(), horizon, stream(3, 0, "broadcasts")).publish_s > 0).sum()
+    half = G * window_h / 2
+    mean = rate_h * window_h * (1 + B * math.sin(half) / half)
+    assert abs(gone_live - mean) < 3.3 * math.sqrt(mean)
+    assert abs(gone_live - rate_h * window_h * (1 + B)) > 3.3 * math.sqrt(mean)  # the mistake: the peak's rate
+
+
+def test_an_event_brings_the_broadcasts_its_trapezoid_integrates_to():
+    """In the logarithm straight: a ramp of length r to u brings λ r (u - 1)/ln u, not λ r (1 + u)/2."""
+    spec = Broadcasts(peak_concurrent=40_000.0, duration=LAWS[0], start_curve=ConstantCurve())
+    horizon = Horizon(start_hour=0.0, horizon_s=5 * HOUR_S)
+    tables = [
+        draw_broadcasts(spec, Popularity(), horizon, stream(3, n, "broadcasts"), events=(FINAL,)) for n in range(10)
+    ]
+    edges = np.array([0.0, 1.0, 2.0, 3.0, 3.75, 5.0]) * HOUR_S
+    seen = sum(np.histogram(table.publish_s, edges)[0] for table in tables)
+    ramp = 0.7 / math.log(1.7)
+    expected = 10 * 20_000 * np.array([1.0, ramp, 1.7, 0.75 * ramp, 1.25])
+    assert np.all(np.abs(seen - expected) < 3.5 * np.sqrt(expected))
+    assert abs(seen[1] - 10 * 20_000 * (1 + 1.7) / 2) > 3.5 * math.sqrt(expected[1])  # the mistake: a straight ramp
+
+
+def numbers_with_event(at_h: np.ndarray, uplift: float = 1.7, mean_h: float = 2.0) -> np.ndarray:
+    """Return m(t)/m(0) of Mt/M/∞ under the event, from m' = λ - m/mean on its pieces."""
+    growth = math.log(uplift)
+    pieces = [(1.0, 0.0, 1.0), (1.0, growth, 1.0), (uplift, 0.0, 1.0), (uplift, -growth / 0.75, 0.75), (1.0, 0.0, 99.0)]
+    out, start, level = np.ones_like(at_h), 0.0, 1.0
+    for rate, slope, length in pieces:
+        inside = (at_h >= start) & (at_h <= start + length)
+        since = np.append(at_h[inside] - start, length)
+        fading = np.exp(-since / mean_h)
+        value = level * fading + rate * (np.exp(slope * since) - fading) / (slope * mean_h + 1)
+        out[inside], level, start = value[:-1], value[-1], start + length
+    return out
+
+
+def test_the_number_live_follows_an_event_with_the_delay_of_its_durations():
+    spec = Broadcasts(peak_concurrent=1000.0, duration=LAWS[0], start_curve=ConstantCurve())
+    rate = live_rate(spec, events=(FINAL,))
+    assert rate.concurrent == pytest.approx(live_rate(spec).concurrent)  # no rescaling of the ordinary day
+    hours = np.array([0.0, 1.0, 1.5, 2.0, 3.0, 3.5, 4.0, 6.0])
+    theory = 1000 * numbers_with_event(hours)
+    assert [rate.expected(0.0, hour * HOUR_S) for hour in hours] == pytest.approx(theory, rel=0.002)
+    horizon = Horizon(start_hour=0.0, horizon_s=3.1 * HOUR_S)
+    live = np.array(
+        [
+            draw_broadcasts(spec, Popularity(), horizon, stream(3, n, "broadcasts"), events=(FINAL,))
+            .live(3 * HOUR_S)
+            .size
+            for n in range(100)
+        ]
+    )
+    half = 3.3 * math.sqrt(theory[4] / live.size)
+    assert abs(live.mean() - theory[4]) < half
+    assert abs(live.mean() - 1000 * 1.7) > half  # the mistake: the number multiplied instead of the rate
+
+
+def test_an_event_before_the_start_is_felt_from_the_first_moment():
+    spec = Broadcasts(peak_concurrent=1000.0, duration=LAWS[0], start_curve=ConstantCurve())
+    begun = FINAL.model_copy(update={"at_s": -2 * HOUR_S})
+    horizon = Horizon(start_hour=0.0, horizon_s=60.0)
+    live = np.array(
+        [
+            draw_broadcasts(spec, Popularity(), horizon, stream(3, n, "broadcasts"), events=(begun,)).live(0.0).size
+            for n in range(100)
+        ]
+    )
+    expected = 1000 * numbers_with_event(np.array([3.0]))[0]
+    assert abs(live.mean() - expected) < 3.3 * math.sqrt(expected / live.size)
+    assert abs(live.mean() - 1000) > 3.3 * math.sqrt(expected / live.size)

@@ -1,0 +1,62 @@
+"""Kinds of nodes, and how a number of nodes is shared out among them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from scenarios.nodes import Interruptions, Purchase
+
+
+@dataclass(frozen=True)
+class Pool:
+    """Nodes of one type, bought in one way, in one zone.
+
+    Attributes:
+        units: room of an empty node.
+        need: units that one broadcast takes, by the index of its source.
+        least: nodes that are always held.
+        available_max: most that are to be had; None for no limit.
+        weight: share of what is beyond every pool's `least`.
+        launch_failure: probability that an order comes to nothing.
+        taken_back: how the provider takes nodes back; None if it does not.
+    """
+
+    name: str
+    zone: str
+    units: int
+    need: tuple[int, ...]
+    least: int = 0
+    available_max: int | None = None
+    weight: float = 1.0
+    launch_failure: float = 0.0
+    purchase: Purchase = "on_demand"
+    taken_back: Interruptions | None = None
+
+    @property
+    def interruptible(self) -> bool:
+        """Whether it is sold as such, so that a storm hits it."""
+        return self.purchase in ("spot", "preemptible")
+
+
+def shared_out(total: int, least: Sequence[int], most: Sequence[int], weight: Sequence[float]) -> list[int]:
+    """Return how many of `total` nodes each pool gets.
+
+    Each gets its least, the rest goes in proportion to the weights; what a pool cannot have (`most`) goes to the
+    others, in the end to those without weight as well. The sum is `total`, unless all the least is more or all the
+    most is less.
+    """
+    given = np.minimum(np.array(least), most)
+    for weights in (np.array(weight, dtype=float), np.ones(len(given))):
+        rest = total - int(given.sum())
+        while rest > 0 and (open_ := (given < most) & (weights > 0)).any():
+            exact = np.where(open_, rest * weights / weights[open_].sum(), 0.0)
+            more = np.minimum(np.floor(exact + 1e-9).astype(int), np.array(most) - given)
+            if not more.any():  # fewer than pools are left: one each, to the largest remainders
+                more = np.zeros_like(given)
+                more[np.argsort(-exact, kind="stable")[:rest]] = 1
+            given = given + more
+            rest = total - int(given.sum())
+    return [int(nodes) for nodes in given]
