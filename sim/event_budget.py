@@ -10,6 +10,7 @@ import math
 from typing import NamedTuple
 
 import numpy as np
+from scipy import signal
 
 from scenarios.errors import Problem, ScenarioError
 from scenarios.scenario import Finding, Scenario
@@ -22,8 +23,6 @@ MOST_BYTES = 8e9
 
 BYTES_PER_BROADCAST, BYTES_PER_TICK, BYTES_PER_CELL = 100.0, 320.0, 24.0
 """Of a row of the records, and of a cell of the rate of going live over the horizon."""
-SAMPLES = 25
-"""Moments of the horizon at which the expected number live is looked at, to see by how much it rises."""
 MOST_CELLS = 1e6
 """Of the horizon, beyond which the mean day stands for every day, and for the events of a run."""
 
@@ -141,7 +140,8 @@ def _demand(scenario: Scenario) -> _Demand:
         return _Demand(mean_per_s * horizon.horizon_s, live, live, swing * periods, float(rate.per_s.max()), cells)
     per_s = rate.of_run(horizon.start_hour, np.arange(math.ceil(cells), dtype=float))
     arrivals = float(per_s.mean()) * horizon.horizon_s
-    moments_s = np.linspace(0.0, horizon.horizon_s, SAMPLES)
-    counts = np.array([rate.expected(horizon.start_hour, moment_s) for moment_s in moments_s.tolist()])
+    earlier = rate.of_run(horizon.start_hour, np.arange(-rate.age_s.size, 0, dtype=float))
+    started = np.concatenate([earlier, per_s]) * rate.cell_s
+    counts = signal.fftconvolve(started, rate.survival)[earlier.size - 1 : started.size]
     rise = float(np.maximum(0.0, np.diff(counts)).sum())
     return _Demand(arrivals, float(counts[0]), float(counts[-1]), rise, float(per_s.max()), cells)
