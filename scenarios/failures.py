@@ -28,6 +28,8 @@ class ZoneLoss(_AtMoment):
     zones: Annotated[tuple[Name, ...], Field(min_length=1)]
     duration_s: PositiveSeconds = 3600.0
     """Until nodes can be had there again."""
+    cdn_regions: tuple[Name, ...] = ()
+    """Regions whose CDN clusters are lost as well, for as long; they come back with empty caches."""
 
 
 class SpotStorm(_AtMoment):

@@ -125,6 +125,33 @@ class Cdn(SpecModel):
     fill_latency_s: Seconds = 0.1
     """Time to fetch a playlist from the next tier; requests meanwhile wait and count as delayed hits."""
     playlist_bytes: ByteCount = 600.0
+    cluster_regions: Annotated[tuple[Name, ...], Field(min_length=1, max_length=10_000)] | None = None
+    """Region of each cluster; without it every viewer may be served by any cluster."""
+    edges_per_cluster: Annotated[float, Field(ge=1, le=10_000)] = 1.0
+    """Machines of a cluster, in the mean over clusters: 18.75 for 450 in 24. Each segment is on one of them."""
+    edge_nic_bps: BitsPerSecond | None = None
+    """Network of an edge; with it the run tells how much of it the busiest edge uses."""
+    start_segments: Annotated[int, Field(ge=1, le=100)] = 3
+    """Segments that a player asks for at once when it starts; assumed, 1 to 10 (RFC 8216 advises 3 behind the end)."""
+
+    @model_validator(mode="after")
+    def _a_region_for_each_cluster(self) -> Cdn:
+        if self.cluster_regions is not None and len(self.cluster_regions) != self.clusters:
+            raise ValueError(
+                f"cluster_regions names {len(self.cluster_regions)} regions for {self.clusters} clusters; "
+                "write one for each cluster"
+            )
+        return self
+
+
+class Players(SpecModel):
+    """How players come back that lost their broadcast, and who lets them in."""
+
+    retry: Retry = Retry()
+    auth_limit_per_s: PositivePerSecond | None = None
+    """Players that the auth service lets in per second, a token bucket; null for no limit."""
+    auth_burst: Annotated[float, Field(ge=0, le=1e9)] = 0.0
+    """Players it lets in at once after a quiet time."""
 
 
 class Chat(SpecModel):
@@ -142,4 +169,5 @@ class Platform(SpecModel):
     ingest: Ingest
     transcode: Transcode
     cdn: Cdn
+    players: Players = Players()
     chat: Chat

@@ -87,6 +87,7 @@ class Scenario(SpecModel):
             yield from self._instance_findings(part, catalogue)
         yield from self._pool_findings(catalogue)
         yield from self._failure_findings()
+        yield from self._region_findings()
         if self.prices.egress not in catalogue.egress:
             yield Finding(
                 ("prices", "egress"),
@@ -176,12 +177,32 @@ class Scenario(SpecModel):
                 continue
             for zone in sorted(set(failure.zones) - set(zones)):
                 yield Finding((*path, "zones"), f"there is no zone {zone!r}", Catalogue.suggest(zone, zones))
+            known = self.platform.cdn.cluster_regions or ()
+            for region in sorted(set(failure.cdn_regions) - set(known)) if isinstance(failure, ZoneLoss) else ():
+                yield Finding(
+                    (*path, "cdn_regions"),
+                    f"no cluster stands in the region {region!r}",
+                    Catalogue.suggest(region, known) if known else "give platform.cdn its cluster_regions",
+                )
+            if isinstance(failure, ZoneLoss) and known and set(failure.cdn_regions) >= set(known):
+                yield Finding((*path, "cdn_regions"), "no cluster is left", "keep one region")
             if isinstance(failure, ZoneLoss) and set(failure.zones) >= set(zones):
                 yield Finding((*path, "zones"), "no zone is left", "keep one, or give platform.transcode more zones")
             if isinstance(failure, SpotStorm) and not any(
                 pool.purchase in ("spot", "preemptible") for pool in self.platform.transcode.pools
             ):
                 yield Finding(path, "there is no spot node for a storm to take", "add a pool with purchase: spot")
+
+    def _region_findings(self) -> Iterator[Finding]:
+        clusters = self.platform.cdn.cluster_regions
+        regions = [region.name for region in self.workload.regions]
+        if clusters is None or not regions:
+            return
+        path = ("platform", "cdn", "cluster_regions")
+        for name in sorted(set(clusters) - set(regions)):
+            yield Finding(path, f"the workload has no region {name!r}", Catalogue.suggest(name, regions))
+        for name in sorted(set(regions) - set(clusters)):
+            yield Finding(path, f"no cluster stands in the region {name!r}", "give it one")
 
     def _instance_findings(self, part: str, catalogue: Catalogue) -> Iterator[Finding]:
         spec = getattr(self.platform, part)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
@@ -53,6 +53,11 @@ class Broadcasts(SpecModel):
     duration: DurationLaw
     start_curve: Curve
     """How the rate of going live moves over the day; scaled so that `peak_concurrent` is reached."""
+    start_curve_is: Literal["rate", "concurrent"] = "rate"
+    """What `start_curve` shows: the rate of going live, or, as a trace of streams has it, the number live.
+
+    The rate is then the one whose number live comes nearest to the curve, given the durations.
+    """
     partner_share: Ratio = 0.0
     """Share of channels, the most popular ones, whose broadcasters are partners of the platform."""
 

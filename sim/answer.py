@@ -5,8 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 
-import pandas as pd
-
 from scenarios.catalogue import load_catalogue
 from sim.format import interval_text
 from sim.node_plan import RESOURCE_NAMES
@@ -49,12 +47,18 @@ def binding_text(result: RunResult) -> str:
     return f"{names[0].upper()}{names[1:]} {'bind' if names.endswith('s') else 'binds'}"
 
 
-def failure_rows(failures: pd.DataFrame) -> Iterator[tuple[str, ...]]:
-    """Yield a row of text for each failure: what, when, what it hits on average, and when service is back."""
-    for row in failures.itertuples():
+FAILURE_TITLES = ("failure", "at", "nodes", "broadcasts", "viewers", "99 % are back after")
+"""Of the cells of `failure_rows`."""
+
+
+def failure_rows(result: RunResult) -> Iterator[tuple[str, ...]]:
+    """Yield a row of text for each failure: what, local time, what it hits on average, and when service is back."""
+    for row in result.failures().itertuples():
+        day, minute = divmod(round(result.scenario.horizon.start_hour * 60 + row.at_s / 60), 24 * 60)
+        moment = f"{minute // 60:02d}:{minute % 60:02d}" + (f", day {day + 1}" if day else "")
         back = "not within the run" if math.isinf(row.back_after_s) else f"{row.back_after_s:,.0f} s"
         counts = (f"{count:,.0f}" for count in (row.nodes, row.broadcasts, row.viewers))
-        yield row.what, f"{row.at_s / 3600:.2f} h", *counts, back
+        yield row.what, moment, *counts, back
 
 
 def _size(result: RunResult, text: dict[str, str]) -> str:

@@ -22,12 +22,9 @@ from sim.capacity import ingest_plan, transcode_plan
 from sim.carried import carried_values, drawn
 from sim.clock import Clock
 from sim.components.admission import Admission, Answers, Crowd, policy
-from sim.components.audience import Audience
 from sim.components.autoscaler import Autoscaling, Bounds
 from sim.components.broadcast_traits import draw_table
 from sim.components.broadcasts import BroadcastTable
-from sim.components.cdn import Cdn
-from sim.components.chat import Chat
 from sim.components.failures import Site, start_failures
 from sim.components.fleet import Fleet
 from sim.components.ingest import Ingest
@@ -37,6 +34,7 @@ from sim.components.publishers import Publishers
 from sim.fleet_plan import PoolPlan, fleet_plan, node_frame
 from sim.lifecycle import Lifecycle, Stations
 from sim.node_plan import NodePlan
+from sim.observation import Crowd as TickedCrowd
 from sim.observation import Observation
 from sim.records import BroadcastLog, EventLog, Replication, Tally, World, row_view
 from sim.sampling import stream
@@ -111,23 +109,15 @@ class Run:
         self._scenario, self._made, self._named = scenario, made, named
         self._env = Clock()
         self._log, self._tally, self._events = BroadcastLog(len(made.table)), Tally(), EventLog()
-        workload, platform = scenario.workload, scenario.platform
-        self._audience = Audience(
-            workload.audience,
-            scenario.horizon,
-            made.table,
-            named,
-            regions=workload.regions,
-            events=workload.events,
-        )
+        self._crowd = TickedCrowd(scenario, made.table, named)
         self._life = Lifecycle(
             self._env,
             made.table,
             self._log,
             self._tally,
             horizon_s=scenario.horizon.horizon_s,
-            gap_s=platform.transcode.migration.gap_segments * scenario.ladder.segment_s,
-            viewers_of=self._audience.viewers_of,
+            gap_s=scenario.platform.transcode.migration.gap_segments * scenario.ladder.segment_s,
+            viewers_of=self._crowd.audience.viewers_of,
         )
         self._fleet = self._wire_fleet()
         self._admission = self._wire_admission()
@@ -137,14 +127,7 @@ class Run:
         self._lag = self._wire_lag()
         self._life.stations = Stations(self._ingest, self._admission, self._fleet, self._publishers, self._lag)
         self._observation = Observation(
-            scenario,
-            self._audience,
-            Cdn(platform.cdn, scenario.ladder, workload.audience.rung_shares),
-            Chat(workload.chat, scenario.horizon.tick_s, named("chat")),
-            self._log,
-            self._fleet,
-            self._admission,
-            self._publishers,
+            scenario, self._crowd, self._log, self._fleet, self._admission, self._publishers
         )
 
     def run(self) -> None:
@@ -169,7 +152,7 @@ class Run:
             max_nodes=spec.max_nodes,
             startup=startups(spec, self._named),
             life=Uniforms(self._named("taken back")),
-            told=Told(self._life.interrupted, self._life.moved, lambda: self._admission.serve(), self._node_gone),
+            told=Told(self._interrupted, self._life.moved, lambda: self._admission.serve(), self._node_gone),
             spread=spec.placement == "spread",
             newest_first=spec.drain.choose == "newest",
             migrate_on_notice=spec.migration.on_notice,
@@ -245,14 +228,19 @@ class Run:
             [pool.zone for pool in pools],
             [pool.taken_back.notice_s if pool.interruptible and pool.taken_back else None for pool in pools],
             self._ingest.lose,
+            self._crowd.clusters_down,
             self._failed,
             position.of,
         )
 
     def _failed(self, failure: Failure, nodes: Sequence[int], broadcasts: Sequence[int]) -> None:
-        viewers = sum(map(self._audience.viewers_of, broadcasts))
+        viewers = sum(map(self._crowd.audience.viewers_of, broadcasts))
         what = failure.name or failure.kind
         self._events.add(self._env.now, failure.kind, what, len(nodes), len(broadcasts), viewers)
+
+    def _interrupted(self, broadcast: int, node: int) -> None:
+        self._crowd.interrupted(broadcast)
+        self._life.interrupted(broadcast, node)
 
     def _node_gone(self, node: int, reason: str) -> None:
         self._tally.count(f"node {reason}")

@@ -101,4 +101,5 @@ def _crowd(ticks: pd.DataFrame) -> Iterator[tuple[str, float, float, float]]:
         served = np.sum([ticks[f"{kind}_{part}"].to_numpy() for part in parts], axis=0)
         yield f"{kind} requests = {' + '.join(parts)}", requests.sum(), served.sum(), FLUID_TOLERANCE
     wanted, served_viewers = ticks["viewers_wanted"], ticks["viewers_served"] + ticks["viewers_unserved"]
-    yield "viewers wanted = served + unserved", wanted.sum(), served_viewers.sum(), FLUID_TOLERANCE
+    served_viewers = served_viewers + ticks["viewers_away"]
+    yield "viewers wanted = served + unserved + away", wanted.sum(), served_viewers.sum(), FLUID_TOLERANCE

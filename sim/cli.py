@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from scenarios.profile import Profile
     from scenarios.reading.loaded import Loaded
     from scenarios.scenario import Scenario
+    from sim.results import RunResult
 
 language = typer.Typer()
 simulation = typer.Typer()
@@ -91,7 +92,6 @@ def run(
     loaded, chosen, overridden = _scenario_and_profile(file, profile)
     scenario = loaded.value
     _require_budget(loaded, replications or scenario.replications, force)
-    from sim.answer import binding_text, failure_rows, node_price_text
     from sim.replication import run as simulate
 
     if timeline:
@@ -118,22 +118,29 @@ def run(
 
         print(to_json(result.document()), end="")
         return
-    print(scenario.title, "", scenario.question, "", sep="\n")
-    choice = "the profile given by --profile" if overridden else "the profile named by the scenario"
-    _print_grounds(choice, result.rests_on())
-    table = result.table()
-    _print_table(table.itertuples(index=False), tuple(table.columns))
-    if len(hit := result.failures()):
-        print()
-        _print_table(failure_rows(hit), ("failure", "at", "nodes", "broadcasts", "viewers", "99 % are back after"))
-    if result.unstable:
-        print(f"\n{result.unstable}.")
-    print(f"\n{binding_text(result)}. The transcode nodes' dollars are at {node_price_text(result)}.")
-    print(f"{result.replications} replications of {scenario.horizon.horizon_s / 3600:g} h, seed {seed}.")
+    _print_run(result, "the profile given by --profile" if overridden else "the profile named by the scenario")
     if out:
         print(f"Result: {out}")
     if timeline:
         print(f"Timeline: {timeline}")
+
+
+def _print_run(result: RunResult, choice: str) -> None:
+    """Print the answer of a run: the question, what it rests on, the table, failures, what binds."""
+    from sim.answer import FAILURE_TITLES, binding_text, failure_rows, node_price_text
+
+    scenario = result.scenario
+    print(scenario.title, "", scenario.question, "", sep="\n")
+    _print_grounds(choice, result.rests_on())
+    table = result.table()
+    _print_table(table.itertuples(index=False), tuple(table.columns))
+    if hit := list(failure_rows(result)):
+        print()
+        _print_table(hit, FAILURE_TITLES)
+    if result.unstable:
+        print(f"\n{result.unstable}.")
+    print(f"\n{binding_text(result)}. The transcode nodes' dollars are at {node_price_text(result)}.")
+    print(f"{result.replications} replications of {scenario.horizon.horizon_s / 3600:g} h, seed {result.seed}.")
 
 
 @simulation.command()

@@ -17,7 +17,7 @@ from scenarios.catalogue import load_catalogue
 from scenarios.coefficient import COEFFICIENTS, Coefficient
 from scenarios.errors import NotReady
 from scenarios.profile import PROFILES, Profile
-from sim.answer import answer, value_text
+from sim.answer import FAILURE_TITLES, answer, failure_rows, value_text
 from sim.bands import bin_minutes
 from sim.carried import carried_coefficients
 from sim.format import interval_text
@@ -89,6 +89,8 @@ def _facts(result: RunResult) -> dict[str, Any]:
         "answer": answer(result),
         "ranged": bool(result.ranges),
         "groups": _groups(result),
+        "failures": list(failure_rows(result)),
+        "failure_titles": FAILURE_TITLES,
         "pictures": list(_pictures(result)),
         "grounds": result.rests_on(),
         "weakest": weakest(coefficients),

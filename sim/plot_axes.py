@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -115,6 +115,16 @@ def draw_lines(
     if mark is not None:
         _draw_mark(axes, mark)
     _name_ends(axes, lines)
+
+
+def draw_moments(axes: Axes, hours_in: Iterable[float], names: Iterable[str]) -> None:
+    """Draw a vertical line at each moment, an hour of the axis, named at its top."""
+    for hour, name in zip(hours_in, names, strict=True):
+        axes.axvline(hour, color=GREY, linewidth=0.9, linestyle=(0, (4, 3)))
+        above = axes.get_xaxis_transform()
+        axes.annotate(
+            name, (hour, 1.0), xycoords=above, xytext=(3, -2), textcoords="offset points", va="top", color=INK
+        )
 
 
 def draw_bars(axes: Axes, bars: Sequence[Bar]) -> None:

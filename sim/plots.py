@@ -31,6 +31,7 @@ from sim.plot_axes import (
     Line,
     draw_bars,
     draw_lines,
+    draw_moments,
     hours,
     stacked,
 )
@@ -69,6 +70,9 @@ def fleet(result: RunResult) -> Figure:
     paid = Line("paid for", level(result, "nodes_booting", "nodes_ready", "nodes_draining"), VERMILION)
     ready = Line("ready", level(result, "nodes_ready"), GREEN, "--")
     draw_lines(below, [paid, ready], label="transcode nodes", mark=_peak(result, "nodes_peak"))
+    moments, start_hour = result.failures(), result.scenario.horizon.start_hour
+    draw_moments(above, start_hour + moments["at_s"] / 3600.0, moments["what"])
+    draw_moments(below, start_hour + moments["at_s"] / 3600.0, [""] * len(moments))
     hours(below, start_hour=result.scenario.horizon.start_hour, horizon_s=result.scenario.horizon.horizon_s)
     return figure
 

@@ -34,7 +34,20 @@ def refused(done: subprocess.CompletedProcess[str], code: int, *words: str) -> N
 
 def test_help_names_every_verb(tmp_path):
     done = headroom(tmp_path, "--help")
-    verbs = ("doctor", "validate", "resolve", "run", "compare", "report", "serve", "measure", "load", "fit", "replay")
+    verbs = (
+        "doctor",
+        "validate",
+        "resolve",
+        "run",
+        "compare",
+        "report",
+        "serve",
+        "measure",
+        "load",
+        "fit",
+        "replay",
+        "trace",
+    )
     assert done.returncode == 0
     assert all(f"  {verb} " in done.stdout for verb in verbs)
 

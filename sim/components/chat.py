@@ -1,4 +1,11 @@
-"""Chat fan-out: a room a broadcast, bursty messages, one delivery per message and connected viewer."""
+"""Chat fan-out: a room a broadcast, bursty messages, one delivery per message and connected viewer.
+
+In a room of c connections the messages of a tick are Poisson(a c X), with X Gamma of mean 1 and variance V: mean
+a c and variance a c + V (a c)². Gamma variables of one scale add up to a Gamma variable, so the rooms of one size
+together are drawn as one: m rooms have Poisson(a c Y) messages with Y of mean m and variance m V, exactly. Rooms of
+about one size are taken at their mean size, which keeps the mean of the messages exactly and their variance to the
+second order in the width of a size; deliveries are scaled to their exact mean, a Σc².
+"""
 
 from __future__ import annotations
 
@@ -8,6 +15,7 @@ from typing import NamedTuple
 import numpy as np
 
 from scenarios.workload import ChatTraffic
+from sim.crowds import EXACT_UP_TO, crowds
 from sim.sampling import Floats
 
 
@@ -35,18 +43,27 @@ class Chat:
 
     Successive ticks are drawn apart: exact in the variance of a tick, without the correlation between ticks
     that are shorter than a few correlation times.
+
+    Args:
+        spec: rates and burstiness.
+        tick_s: length of a tick.
+        rng: of the draws.
+        exact_up_to: rooms up to which each is drawn alone; beyond, rooms of about one size are drawn together.
     """
 
-    def __init__(self, spec: ChatTraffic, tick_s: float, rng: np.random.Generator) -> None:
-        self._spec, self._tick_s, self._rng = spec, tick_s, rng
+    def __init__(
+        self, spec: ChatTraffic, tick_s: float, rng: np.random.Generator, *, exact_up_to: int = EXACT_UP_TO
+    ) -> None:
+        self._spec, self._tick_s, self._rng, self._exact_up_to = spec, tick_s, rng, exact_up_to
         self._variance = tick_variance(spec, tick_s)
 
     def step(self, viewers: Floats) -> FanOut:
         """Return the chat of one tick for the served viewers of each broadcast, shape (broadcasts,)."""
         connected = viewers * self._spec.connected_share
-        expected = connected * self._spec.messages_per_viewer_s * self._tick_s
-        messages = self._rng.poisson(expected * self._intensity(viewers.size))
-        deliveries = float(messages @ connected)
+        rooms = crowds(connected, exact_up_to=self._exact_up_to)
+        expected = rooms.viewers * self._spec.messages_per_viewer_s * self._tick_s
+        messages = self._rng.poisson(expected * self._intensity(rooms.broadcasts))
+        deliveries = float(messages @ rooms.viewers) * _second_moment(connected, rooms.viewers, rooms.broadcasts)
         return FanOut(
             float(connected.sum()),
             float(messages.sum()),
@@ -54,7 +71,16 @@ class Chat:
             deliveries * self._spec.message_bytes,
         )
 
-    def _intensity(self, rooms: int) -> Floats:
+    def _intensity(self, rooms: Floats) -> Floats:
+        """Return the sum of the intensities of so many rooms, for each group of them."""
         if self._variance == 0.0:
-            return np.ones(rooms)
-        return self._rng.gamma(1.0 / self._variance, self._variance, rooms)
+            return rooms
+        return self._rng.gamma(rooms / self._variance, self._variance)
+
+
+def _second_moment(connected: Floats, mean: Floats, rooms: Floats) -> float:
+    """Return Σc² ÷ that of the groups; 1 where each room is a group or nobody is connected."""
+    of_groups = float(rooms @ mean**2)
+    if rooms.size == connected.size or of_groups == 0.0:
+        return 1.0
+    return float(connected @ connected) / of_groups

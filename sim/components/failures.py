@@ -68,6 +68,7 @@ class Site:
         zones: by pool, its zone.
         notice_s: by pool, the notice of a node that is taken back; None where the provider does not.
         ingest_down: takes a share of the ingest nodes away, negative gives it back.
+        clusters_down: takes the CDN clusters of regions away, or brings them back.
         told: kind and name of what begins, nodes and broadcasts that it hits.
         position: returns the position in [0, 1) at which chance stands for a node, belonging to the node.
     """
@@ -77,6 +78,7 @@ class Site:
     zones: Sequence[str]
     notice_s: Sequence[float | None]
     ingest_down: Callable[[float], None]
+    clusters_down: Callable[[Sequence[str], bool], None]
     told: Callable[[Failure, Sequence[int], Sequence[int]], None]
     position: Callable[[int], float]
 
@@ -114,9 +116,11 @@ def _(failure: ZoneLoss, site: Site) -> Process:
     site.hit(failure, nodes)
     site.fleet.close(pools)
     site.ingest_down(share)
+    site.clusters_down(failure.cdn_regions, True)
     site.fleet.kill(nodes, "zone lost")
     yield site.env.timeout(failure.duration_s)
     site.ingest_down(-share)
+    site.clusters_down(failure.cdn_regions, False)
     site.fleet.reopen(pools)
 
 

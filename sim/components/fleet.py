@@ -13,12 +13,10 @@ from collections.abc import Callable, Iterable, Sequence
 import simpy
 
 from sim.components.node import NEVER, NodeLog, NodeState, Startup, Told
+from sim.components.places import Places
 from sim.components.pools import Pool
-from sim.components.rooms import NONE, Rooms
+from sim.components.rooms import NONE
 from sim.components.supply import Supply
-
-NOBODY: set[int] = set()
-"""Stands for the broadcasts of a node that is gone; nothing is ever put in it."""
 
 
 class Fleet:
@@ -53,29 +51,30 @@ class Fleet:
         migrate_on_notice: bool = True,
         launch_retry_s: float = 60.0,
     ) -> None:
-        self._env, self.pools, self._source_of = env, tuple(pools), source_of
+        self._env, self.pools = env, tuple(pools)
         self._startup, self._life, self._told = startup, life, told
-        self._spread, self._newest_first = spread, newest_first
+        self._newest_first = newest_first
         self._migrate_on_notice, self._launch_retry_s = migrate_on_notice, launch_retry_s
         self._supply = Supply(self.pools, max_nodes)
-        self._rooms = [Rooms(pool.units) for pool in self.pools]
+        self._places = Places(self.pools, source_of, spread=spread)
         self._state: list[NodeState] = []
-        self._held: list[set[int]] = []
         self._booting: dict[int, None] = {}
-        self._node_of: dict[int, int] = {}
         self._moving: dict[int, None] = {}
         self._is_asking_again = False
         self._kept: set[int] = set()
         self._idle: list[int] = []
-        self.in_service_on_ready = 0
-        """Broadcasts on nodes that take more."""
         self.log = NodeLog()
         self.count = dict.fromkeys(NodeState, 0)
 
     @property
     def in_service(self) -> int:
         """Broadcasts that hold a place."""
-        return len(self._node_of)
+        return len(self._places)
+
+    @property
+    def in_service_on_ready(self) -> int:
+        """Broadcasts that hold a place on a node that takes more."""
+        return self._places.taken_on_open
 
     @property
     def nodes(self) -> int:
@@ -95,7 +94,7 @@ class Fleet:
     @property
     def held(self) -> int:
         """Broadcasts held by nodes, counted node by node; equals `in_service` when the books balance."""
-        return sum(map(len, self._held))
+        return self._places.held
 
     @property
     def wanted_nodes(self) -> int:
@@ -108,11 +107,11 @@ class Fleet:
 
     def broadcasts_on(self, node: int) -> list[int]:
         """Return the broadcasts that a node holds, ascending."""
-        return sorted(self._held[node])
+        return self._places.on(node)
 
     def node_of(self, broadcast: int) -> int:
         """Return where a broadcast is; NONE if it has no place."""
-        return self._node_of.get(broadcast, NONE)
+        return self._places.node_of(broadcast)
 
     def living(self, pools: Iterable[int]) -> list[int]:
         """Return the nodes of pools that are not gone, ascending; linear in the nodes ever ordered."""
@@ -121,15 +120,15 @@ class Fleet:
 
     def serving(self, pools: Iterable[int]) -> list[int]:
         """Return the nodes of pools that are ready, ascending."""
-        return sorted(node for pool in pools for node in self._rooms[pool].nodes())
+        return self._places.open_nodes(pools)
 
     def free_share(self) -> float:
         """Return the share of the ready nodes' room that is free; 0 where none is ready."""
-        return sum(rooms.free / rooms.units for rooms in self._rooms) / self.ready if self.ready else 0.0
+        return self._places.free_share()
 
     def places_left(self, source: int) -> int:
         """Return how many broadcasts of a source would find a place now."""
-        return sum(rooms.free_for(pool.need[source]) for rooms, pool in zip(self._rooms, self.pools, strict=True))
+        return self._places.left(source)
 
     # ---------------------------------------------------------------- nodes come
 
@@ -194,7 +193,7 @@ class Fleet:
     def _takes_broadcasts(self, node: int) -> None:
         pool = self.log.pool[node]
         self.log.ready_s[node] = self._env.now
-        self._rooms[pool].add(node, self.pools[pool].units)
+        self._places.open(node)
         how = self.pools[pool].taken_back
         if how is not None:
             life_s = _life_s(how.rate_per_s, how.max_life_s, self._life())
@@ -226,7 +225,7 @@ class Fleet:
             self._move(node, NodeState.READY)
             self._supply.desired += 1
             self.log.draining_s[node], self.log.reason[node] = NEVER, ""
-            self._rooms[self.log.pool[node]].add(node, self.pools[self.log.pool[node]].units)
+            self._places.open(node)
         if resumed:
             self._room()
         return len(resumed)
@@ -274,22 +273,21 @@ class Fleet:
         booting = [node for node in reversed(self._booting) if self.log.pool[node] == pool][:nodes]
         rest = nodes - len(booting)
         if self._newest_first:
-            return booting + sorted(self._rooms[pool].nodes(), reverse=True)[:rest]
-        return booting + self._rooms[pool].emptiest_first(rest)
+            return booting + self._places.open_nodes([pool])[::-1][:rest]
+        return booting + self._places.emptiest(pool, rest)
 
     def _retire(self, nodes: Iterable[int], reason: str, *, migrate: bool, deadline_s: float | None) -> None:
         for node in nodes:
             if self._state[node] is NodeState.GONE:
                 continue
-            if self._state[node] is NodeState.READY:
-                self._rooms[self.log.pool[node]].remove(node)
+            self._places.close(node)
             if self._state[node] in (NodeState.BOOTING, NodeState.READY):
                 self._move(node, NodeState.DRAINING)
                 self.log.draining_s[node] = self._env.now
                 self.log.reason[node] = reason
             if migrate:
                 self._moving.update(dict.fromkeys(self.broadcasts_on(node)))
-            if not self._held[node]:
+            if self._places.is_empty(node):
                 self._emptied(node)
             elif deadline_s is not None:
                 self._kill_later(node, deadline_s, reason)
@@ -313,11 +311,8 @@ class Fleet:
     def _kill(self, node: int, reason: str) -> int:
         if self._state[node] is NodeState.GONE:
             return 0
-        broadcasts = self.broadcasts_on(node)
-        if node in (rooms := self._rooms[self.log.pool[node]]):
-            rooms.remove(node)
+        broadcasts = self._places.remove_node(node)
         for broadcast in broadcasts:
-            del self._node_of[broadcast]
             self._moving.pop(broadcast, None)
         self._gone(node, reason)
         for broadcast in broadcasts:
@@ -328,41 +323,16 @@ class Fleet:
 
     def place(self, broadcast: int) -> int:
         """Give a broadcast a place; return its node, or NONE where there is no room. O(pools)."""
-        source = self._source_of[broadcast]
-        node = self._find(source)
-        if node != NONE:
-            self._rooms[self.log.pool[node]].take(node, self.pools[self.log.pool[node]].need[source])
-            self._held[node].add(broadcast)
-            self._node_of[broadcast] = node
-            self.in_service_on_ready += 1
-        return node
+        return self._places.take(broadcast)
 
     def leave(self, broadcast: int) -> None:
         """Free the place of a broadcast that has ended."""
         self._moving.pop(broadcast, None)
-        node = self._node_of.pop(broadcast)
-        self._held[node].discard(broadcast)
-        if self._state[node] is NodeState.READY:
-            self.in_service_on_ready -= 1
-            pool = self.log.pool[node]
-            self._rooms[pool].take(node, -self.pools[pool].need[self._source_of[broadcast]])
+        node, is_open = self._places.give_back(broadcast)
+        if is_open:
             self._room()
-        elif not self._held[node]:
+        elif self._places.is_empty(node):
             self._emptied(node)
-
-    def _find(self, source: int) -> int:
-        if len(self.pools) == 1:
-            need = self.pools[0].need[source]
-            return self._rooms[0].emptiest(need) if self._spread else self._rooms[0].fullest(need)
-        best, best_left = NONE, 0.0
-        for pool, rooms in zip(self.pools, self._rooms, strict=True):
-            need = pool.need[source]
-            node = rooms.emptiest(need) if self._spread else rooms.fullest(need)
-            if node != NONE:
-                left = (rooms.room(node) - need) / pool.units
-                if best == NONE or (left > best_left if self._spread else left < best_left):
-                    best, best_left = node, left
-        return best
 
     def _room(self) -> None:
         if self._moving:
@@ -373,15 +343,13 @@ class Fleet:
         """Move broadcasts off their nodes, in the order they were told to, while there is room for the next."""
         while self._moving:
             broadcast = next(iter(self._moving))
-            before = self._node_of.pop(broadcast)
-            node = self.place(broadcast)
+            before = self._places.node_of(broadcast)
+            node = self._places.move(broadcast)
             if node == NONE:
-                self._node_of[broadcast] = before
                 return
             del self._moving[broadcast]
-            self._held[before].discard(broadcast)
             self._told.moved(broadcast, node)
-            if not self._held[before]:
+            if self._places.is_empty(before):
                 self._emptied(before)
 
     # ---------------------------------------------------------------- one node
@@ -389,7 +357,7 @@ class Fleet:
     def _new_node(self, pool: int, state: NodeState) -> int:
         node = len(self._state)
         self._state.append(state)
-        self._held.append(set())
+        self._places.add_node(pool)
         self.log.pool.append(pool)
         self.log.ordered_s.append(self._env.now)
         for column in (self.log.ready_s, self.log.draining_s, self.log.gone_s):
@@ -402,8 +370,6 @@ class Fleet:
 
     def _move(self, node: int, state: NodeState) -> None:
         pool, before = self.log.pool[node], self._state[node]
-        if before is NodeState.READY:
-            self.in_service_on_ready -= len(self._held[node])
         self.count[before] -= 1
         self.count[state] += 1
         if before is NodeState.BOOTING:
@@ -411,13 +377,13 @@ class Fleet:
         self._supply.started[pool] += (state <= NodeState.READY) - (before <= NodeState.READY)
         if state is NodeState.GONE:
             self._supply.alive[pool] -= 1
-            self._held[node] = NOBODY
         self._state[node] = state
 
     def _gone(self, node: int, reason: str) -> None:
         if node in self._kept:
             self._kept.remove(node)
             self._idle = [idle for idle in self._idle if idle != node]
+        self._places.remove_node(node)
         self._move(node, NodeState.GONE)
         self.log.gone_s[node] = self._env.now
         self.log.reason[node] = reason

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from scenarios.errors import CalibrationError
 from scenarios.events import Event
 from scenarios.workload import Broadcasts, Region
 from sim.curves import DAY_S, RegionalLevel, period_s
@@ -18,6 +19,8 @@ FEWEST_CELLS, MOST_CELLS = 1_440, 86_400
 """Cells of a day: a minute, or finer where durations are so short that a minute would blur them."""
 LONGEST_AGE_S = 60 * DAY_S
 NEGLIGIBLE = 1e-9
+NEAR, TOO_FAR, MOST_ROUNDS = 0.002, 0.1, 500
+"""How near the number live must come to a given one, as a part of its peak: where to stop, and where to refuse."""
 
 
 @dataclass(frozen=True)
@@ -73,14 +76,49 @@ def live_rate(spec: Broadcasts, *, regions: Sequence[Region] = (), events: Seque
     of_a_day = int(np.clip(DAY_S * CELLS_PER_MEAN / duration.mean_s, FEWEST_CELLS, MOST_CELLS))
     cells = of_a_day * round(period_s(spec.start_curve) / DAY_S)
     cell_s = DAY_S / of_a_day
-    shape = RegionalLevel(spec.start_curve, regions).total((np.arange(cells) + 0.5) * cell_s / 3600.0)
+    level = RegionalLevel(spec.start_curve, regions)
     age_s = _ages(duration, cell_s)
     survival = duration.survival(age_s)
-    per_lag = np.bincount(np.arange(age_s.size) % cells, weights=survival * cell_s, minlength=cells)
+    lag = np.arange(age_s.size) % cells
+    per_lag: Floats = np.bincount(lag, weights=survival * cell_s, minlength=cells).astype(float)
+    if spec.start_curve_is == "rate":
+        shape = level.total((np.arange(cells) + 0.5) * cell_s / 3600.0)
+    else:
+        shape = rate_of(level.total((np.arange(cells) + 1.0) * cell_s / 3600.0), per_lag)
     concurrent = np.real(np.fft.ifft(np.fft.fft(shape) * np.fft.fft(per_lag)))
     scale = spec.peak_concurrent / concurrent.max()
     felt = tuple(event for event in events if event.on != "viewers")
     return LiveRate(cell_s, shape * scale, concurrent * scale, age_s, survival, felt)
+
+
+def rate_of(concurrent: Floats, per_lag: Floats) -> Floats:
+    """Return the periodic rate of going live whose expected number live comes nearest to a given one.
+
+    The multiplicative iteration of Richardson (1972) and Lucy (1974): it never turns negative, and goes for what is
+    slow before what is quick, so that the jitter of a trace does not become bursts of people going live.
+
+    Args:
+        concurrent: number live at the end of each cell.
+        per_lag: the part of a cell's rate that is live so many cells later, in seconds; the same shape.
+
+    Raises:
+        CalibrationError: no rate comes near: durations are too long for numbers that move so fast.
+    """
+    kernel = np.fft.fft(per_lag)
+    rate = np.full_like(concurrent, concurrent.mean() / per_lag.sum())
+    for _ in range(MOST_ROUNDS):
+        live = np.real(np.fft.ifft(np.fft.fft(rate) * kernel))
+        missed = np.abs(live - concurrent).max() / concurrent.max()
+        if missed < NEAR:
+            break
+        wanted = np.fft.fft(concurrent / live)
+        rate = rate * np.maximum(np.real(np.fft.ifft(wanted * np.conj(kernel))), 0.0) / per_lag.sum()
+    if missed > TOO_FAR:
+        raise CalibrationError(
+            f"no rate of going live leads to the numbers of broadcasts.start_curve: the nearest misses them by "
+            f"{missed * 100:.0f} % of the peak; durations are too long, or the curve falls too fast"
+        )
+    return rate
 
 
 def _ages(duration: Law, cell_s: float) -> Floats:

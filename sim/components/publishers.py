@@ -60,7 +60,7 @@ class Publishers:
 
     def _next(self, broadcast: int) -> None:
         made = self._attempts[broadcast]
-        if made >= self._retry.attempts:
+        if self._retry.attempts is not None and made >= self._retry.attempts:
             del self._attempts[broadcast]
             self._gave_up(broadcast)
             return
@@ -76,5 +76,6 @@ class Publishers:
 
 def delay_before(retry: Retry, made: int, position: float) -> float:
     """Return the delay before the next attempt, after so many were made, at a position in [0, 1) of its jitter."""
-    delay_s = min(retry.cap_s, retry.first_s * retry.factor**made)
+    waits_s = retry.waits_s
+    delay_s = waits_s[min(made, len(waits_s) - 1)]
     return delay_s * (1.0 + retry.jitter * (2.0 * position - 1.0))

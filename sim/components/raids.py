@@ -33,6 +33,7 @@ class _Cohorts:
         ramp_s: until the last one has.
         coming: viewers still on their way.
         there: viewers who watch.
+        present: the probability that a viewer of it watches, at the last step.
         target: a uniform number that chooses the broadcast.
         row: the broadcast; -1 before one is chosen.
     """
@@ -41,6 +42,7 @@ class _Cohorts:
     ramp_s: Floats
     coming: npt.NDArray[np.int64]
     there: npt.NDArray[np.int64]
+    present: Floats
     target: Floats
     row: npt.NDArray[np.intp]
 
@@ -101,13 +103,16 @@ class Raids:
         raids = self._active
         since_s, before_s = at_s - raids.at_s, np.maximum(self._before_s - raids.at_s, 0.0)
         arrived, arrived_before = (np.minimum(span_s / raids.ramp_s, 1.0) for span_s in (since_s, before_s))
-        was_there = _present(self._session, before_s, raids.ramp_s, arrived_before)
-        stayed = _present(self._session, since_s, raids.ramp_s, arrived_before)
-        came = _present(self._session, since_s, raids.ramp_s, arrived) - stayed
+        present = _present(self._session, since_s, raids.ramp_s, arrived)
+        stayed, ramping = present.copy(), arrived_before < 1.0
+        if ramping.any():
+            part = _present(self._session, since_s[ramping], raids.ramp_s[ramping], arrived_before[ramping])
+            stayed[ramping] = part
         coming = self._rng.binomial(raids.coming, _ratio(1.0 - arrived, 1.0 - arrived_before))
-        staying = self._rng.binomial(raids.there, _ratio(stayed, was_there))
-        raids.there[:] = staying + self._rng.binomial(raids.coming - coming, _ratio(came, arrived - arrived_before))
-        raids.coming[:] = coming
+        staying = self._rng.binomial(raids.there, _ratio(stayed, raids.present))
+        came = _ratio(present - stayed, arrived - arrived_before)
+        raids.there[:] = staying + self._rng.binomial(raids.coming - coming, came)
+        raids.coming[:], raids.present[:] = coming, present
 
 
 def _present(session: Law, since_s: Floats, ramp_s: Floats, arrived: Floats) -> Floats:
@@ -145,6 +150,5 @@ def _random(spec: RandomRaids, horizon: Horizon, rng: np.random.Generator) -> _C
 
 def _cohorts(at_s: Floats, ramp_s: Floats, viewers: Floats, target: Floats) -> _Cohorts:
     count = np.rint(viewers).astype(np.int64)
-    return _Cohorts(
-        at_s.astype(float), ramp_s.astype(float), count, np.zeros_like(count), target, np.full(count.size, -1, np.intp)
-    )
+    nobody, nowhere = np.zeros_like(count), np.full(count.size, -1, np.intp)
+    return _Cohorts(at_s.astype(float), ramp_s.astype(float), count, nobody, np.zeros(count.size), target, nowhere)

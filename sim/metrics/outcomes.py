@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from sim.blast_radius import FAILURE_KINDS, recovery_s
-from sim.metrics.case import Case, Metric, ratio
+from sim.metrics.case import Case, Metric, peak, ratio, total
 from sim.records import Outcome
 
 
@@ -110,6 +110,20 @@ OUTCOMES: dict[str, Metric] = {
         "viewer-hours",
         "missed by viewers of interrupted or moved broadcasts",
         lambda case: case.run.tally.viewer_seconds_lost / 3600.0,
+        can_interrupt,
+    ),
+    "viewer_hours_away": Metric(
+        "outcomes",
+        "viewer-hours",
+        "until the players of interrupted viewers were back, to a tick",
+        lambda case: total(case, "viewers_away") * case.scenario.horizon.tick_s / 3600.0,
+        can_interrupt,
+    ),
+    "player_retries_peak_per_s": Metric(
+        "outcomes",
+        "1/s",
+        "tries of players to come back, busiest tick",
+        lambda case: peak(case, "player_retries") / case.scenario.horizon.tick_s,
         can_interrupt,
     ),
     "publisher_attempts": Metric(

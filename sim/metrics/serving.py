@@ -101,8 +101,10 @@ SERVING: dict[str, Metric] = {
     "unserved_viewer_fraction": Metric(
         "audience",
         "1",
-        "viewer-time on broadcasts that were not in service",
-        lambda case: ratio(total(case, "viewers_unserved"), total(case, "viewers_wanted")),
+        "viewer-time on broadcasts that were not in service, or lost with one",
+        lambda case: ratio(
+            total(case, "viewers_unserved") + total(case, "viewers_away"), total(case, "viewers_wanted")
+        ),
     ),
     "segment_hit_ratio": Metric(
         "cdn",

@@ -6,6 +6,8 @@ import math
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from scenarios import load_scenario
 from scenarios.curves import HarmonicCurve, TraceCurve
@@ -172,3 +174,21 @@ def test_harmonics_that_go_below_zero_are_refused():
     assert curve((1, 1.0, 20.0)).level(8.0) == pytest.approx(0.0, abs=1e-12)
     with pytest.raises(ValueError, match=r"go below 0 at 08:00, to -0.3 of the mean; lower the amplitudes"):
         curve((1, 1.0, 20.0), (2, 0.3, 2.0))
+
+
+NUMBERS = ("0", "900", "1800", "2700", "-5", "nan", "inf", "1e400", "1_0", "٣")
+TIMES = ("2026-11-22T00:15", "2026-11-22T00:30Z", "0001-01-01", "9999-12-31T23:59+14:00")
+CELLS = st.sampled_from([*NUMBERS, *TIMES, "", "x", '"', "\0", "t", "sum"])
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.lists(st.lists(CELLS, min_size=1, max_size=3), max_size=5), st.sampled_from([None, "x", "sum"]))
+def test_any_text_is_a_trace_or_is_refused_with_its_place(tmp_path_factory, rows, column):
+    path = tmp_path_factory.getbasetemp() / "any.csv"
+    path.write_text("t,x\n" + "".join(",".join(row) + "\n" for row in rows), encoding="utf-8")
+    try:
+        samples = read_trace(path, column, shown_as="any.csv")
+    except ScenarioError as error:
+        assert all(line.startswith("any.csv:") for line in str(error).splitlines())  # noqa: PT017
+    else:
+        assert TraceCurve(kind="trace", at_s=samples.at_s, levels=(1.0,) * len(samples.levels)).covers_h

@@ -6,6 +6,8 @@ import math
 import time
 
 import numpy as np
+import platforms
+import profiles
 import pytest
 from workloads import audience, table, workload
 
@@ -16,6 +18,7 @@ from scenarios.workload import Region
 from sim.components.broadcasts import BroadcastTable
 from sim.curves import RegionalLevel, level
 from sim.overlays import day_noise, trapezoid, uplift
+from sim.replication import run
 from sim.sampling import stream
 
 ONE = BroadcastTable(np.array([-1e6]), np.array([1e9]), np.ones(1))
@@ -169,3 +172,32 @@ def test_a_step_at_the_size_of_a_large_platform_is_mostly_its_random_numbers():
         rng.standard_normal(live.size)
         numbers.append(time.process_time() - began - steps[-1])
     assert np.median(steps) < 2.5 * np.median(numbers)
+
+
+EVERYTHING = {
+    "workload.audience.noise": {"sd": 0.1},
+    "workload.audience.raids": ({"at_s": 1800.0, "viewers": 5000.0},),
+    "workload.audience.random_raids": {"per_hour": 60.0, "mean_viewers": 50.0},
+    "workload.audience.session": {"kind": "lognormal", "mean_s": 1860.0, "cv": 1.8},
+    "workload.audience.popularity": {
+        "zero_viewer_share": 0.3,
+        "stars": ({"name": "final", "share": 0.2, "from_s": 600.0, "to_s": 4000.0},),
+    },
+    "workload.events": ({"name": "final", "at_s": 600.0, "ramp_s": 600.0, "hold_s": 1200.0, "on": "both"},),
+    "workload.content": {"cv": 0.3},
+    "workload.broadcasts.partner_share": 0.1,
+    "workload.regions": ({"name": "a", "share": 0.7}, {"name": "b", "share": 0.3, "utc_offset_h": -6.0}),
+}
+
+
+def test_a_run_with_everything_on_keeps_its_books_and_its_wanted_crowd():
+    """The crowd that is wanted does not depend on the platform that serves it, raids and stars included."""
+    whole = run(platforms.scenario(**EVERYTHING), profiles.profile(), replications=2)
+    short = {"platform.transcode.max_nodes": 3, "platform.transcode.min_nodes": 1}
+    less = run(platforms.scenario(**EVERYTHING, **short), profiles.profile(), replications=2)
+    columns = ["broadcasts_wanted", "viewers_wanted"]
+    assert whole.ticks[columns].equals(less.ticks[columns])
+    assert less.ticks["viewers_served"].sum() < 0.9 * whole.ticks["viewers_served"].sum()
+    plain = run(platforms.scenario(), profiles.profile(), replications=2)
+    peaks = [result.ticks["viewers_wanted"].max() for result in (whole, plain)]
+    assert peaks[0] > 1.3 * peaks[1]

@@ -20,6 +20,7 @@ def fail(world, *failures, position=lambda node: node / 10):
         [pool.zone for pool in pools],
         [pool.taken_back.notice_s if pool.taken_back else None for pool in pools],
         down.append,
+        lambda regions, is_down: None,
         lambda failure, nodes, broadcasts: told.append((world.env.now, failure.kind, list(nodes), list(broadcasts))),
         position,
     )

@@ -18,7 +18,7 @@ import sim
 from scenarios import load_scenario
 from scenarios.coefficient import Provenance
 from scenarios.errors import NotReady
-from sim.answer import answer
+from sim.answer import answer, failure_rows
 from sim.cli import report as report_verb
 from sim.html_report import page, report, weakest
 from sim.metrics import METRICS
@@ -112,6 +112,25 @@ def test_a_fleet_at_its_limit_is_not_called_enough():
     assert text[0].startswith("UNSTABLE in 2 of 2 runs")
     assert "reach the limit of 2 nodes (max_nodes)" in text[1]
     assert any("of broadcasts are refused or give up" in sentence for sentence in text)
+
+
+def test_failures_have_a_table_of_their_own_and_a_hostile_name_does_nothing_there():
+    failing = platforms.scenario(
+        **{
+            "platform.transcode.zones": ("a", "b"),
+            "failures": ({"kind": "zone_loss", "name": "<script>", "at_s": 3600.0, "zones": ("a",)},),
+        }
+    )
+    result = run(failing, profiles.profile(), replications=2)
+    seen = Reader(page(result))
+    assert "What goes wrong" in seen.texts["h2"]
+    (row,) = failure_rows(result)
+    assert row[:2] == ("<script>", "20:00")
+    assert set(row) <= set(seen.texts["td"])
+    assert not [tag for tag, _ in seen.tags if tag in BLOCKS]
+    (hit,) = result.failures().itertuples()
+    assert 20 < hit.broadcasts < 40
+    assert 60 <= hit.back_after_s <= 600
 
 
 def test_the_weakest_provenance_is_named():

@@ -31,11 +31,7 @@ class Provisioned(BootedFleet):
         assert sum(count.values()) == len(self.fleet.log.ordered_s)
         assert self.fleet.idle <= count[NodeState.DRAINING]
         assert self.fleet.in_service == self.fleet.held
-        on_ready = sum(
-            len(held)
-            for held, state in zip(self.fleet._held, self.fleet.states(), strict=True)
-            if state is NodeState.READY
-        )
+        on_ready = sum(len(self.fleet.broadcasts_on(node)) for node in self.fleet.serving([0]))
         assert self.fleet.in_service_on_ready == on_ready
 
     @property

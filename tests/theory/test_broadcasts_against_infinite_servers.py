@@ -9,6 +9,7 @@ import pytest
 from scipy import stats
 
 from scenarios.curves import HarmonicCurve
+from scenarios.errors import CalibrationError
 from scenarios.events import Event
 from scenarios.law import Constant, Exponential, Lognormal
 from scenarios.scenario import Horizon
@@ -185,3 +186,30 @@ def test_an_event_before_the_start_is_felt_from_the_first_moment():
     expected = 1000 * numbers_with_event(np.array([3.0]))[0]
     assert abs(live.mean() - expected) < 3.3 * math.sqrt(expected / live.size)
     assert abs(live.mean() - 1000) > 3.3 * math.sqrt(expected / live.size)
+
+
+def test_a_curve_of_the_number_live_gives_the_rate_that_leads_to_it():
+    """V10 backwards: a number live that swings by 0.35436 and peaks at 13.8424 h is of a rate that swings by 0.4."""
+    amplitude, lag_h = 0.35436, 1.8424
+    seen = HarmonicCurve.model_validate(
+        {"kind": "harmonic", "harmonics": ({"order": 1, "amplitude": amplitude, "peak_hour": 12 + lag_h},)}
+    )
+    spec = Broadcasts(peak_concurrent=1.0, duration=LAWS[0], start_curve=seen, start_curve_is="concurrent")
+    rate = live_rate(spec)
+    hours = (np.arange(rate.per_s.size) + 0.5) * rate.cell_s / 3600
+    phase = 2 * np.mean(rate.per_s * np.exp(1j * G * hours)) / rate.per_s.mean()
+    assert abs(phase) == pytest.approx(B, abs=0.01)
+    assert np.angle(phase) / G % 24 == pytest.approx(12.0, abs=0.1)
+    assert rate.at(12 + lag_h) == pytest.approx(1.0, abs=0.005)
+    as_rate = live_rate(spec.model_copy(update={"start_curve_is": "rate"}))  # the mistake: taken for the rate itself
+    swing = (as_rate.concurrent.max() - as_rate.concurrent.min()) / 2 / as_rate.concurrent.mean()
+    assert swing < amplitude - 0.03
+
+
+def test_numbers_that_no_rate_leads_to_are_refused():
+    """Nobody ends faster than their duration: two hours of exponential durations cannot vanish in one."""
+    levels = tuple(1.0 if hour < 12 else 0.05 for hour in range(24))
+    curve = HourlyCurve(kind="hourly", levels=levels)
+    spec = Broadcasts(peak_concurrent=1.0, duration=LAWS[0], start_curve=curve, start_curve_is="concurrent")
+    with pytest.raises(CalibrationError, match=r"no rate of going live leads to .* misses them by \d+ % of the peak"):
+        live_rate(spec)
