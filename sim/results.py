@@ -211,13 +211,10 @@ class RunResult:
         Raises:
             NotReady: it cannot be written there.
         """
-        frames = [getattr(self, name, None) for name in ("ticks", "nodes", "events")]
         ticks, nodes, moments = (
-            None if frame is None else frame[frame["replication"] == replication].reset_index(drop=True)
-            for frame in frames
+            frame[frame["replication"] == replication].reset_index(drop=True)
+            for frame in (self.ticks, self.nodes, self.events)
         )
-        assert ticks is not None
-        assert nodes is not None
         horizon = self.scenario.horizon
         about = {
             "title": self.scenario.title,
