@@ -55,22 +55,12 @@ class Uniform(SpecModel):
             raise ValueError(f"high_s ({self.high_s:g}) is below low_s ({self.low_s:g})")
         return self
 
-    @property
-    def mean_s(self) -> float:
-        """The middle of the interval."""
-        return (self.low_s + self.high_s) / 2
-
 
 class Observed(SpecModel):
     """The durations of a list, each alike: a measured sample instead of a fitted law."""
 
     kind: Literal["observed"]
     values_s: Annotated[tuple[PositiveSeconds, ...], Field(min_length=1, max_length=100_000)]
-
-    @property
-    def mean_s(self) -> float:
-        """The mean of the sample."""
-        return sum(self.values_s) / len(self.values_s)
 
 
 DurationLaw = Annotated[Constant | Exponential | Lognormal | Weibull | Uniform | Observed, Field(discriminator="kind")]

@@ -41,8 +41,6 @@ __all__ = [
 
 SHARE_AGREES = 1e-6
 MEAN_AGREES = 0.01
-
-
 SHORTEST_MEAN_S = 10.0
 """Of broadcasts: their rate is a step function of seconds at the finest."""
 

@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterator
 
 from scenarios.catalogue import load_catalogue
+from sim.fleet_grounds import price_text, shares_of_kinds
 from sim.format import interval_text
 from sim.node_plan import RESOURCE_NAMES
 from sim.results import RunResult
@@ -34,10 +35,7 @@ def answer(result: RunResult) -> list[str]:
 
 def node_price_text(result: RunResult) -> str:
     """Return the price of a transcode node, and whether it is assumed or listed."""
-    spec = result.scenario.platform.transcode
-    if spec.node_price_usd_per_hour is not None:
-        return f"an assumed {spec.node_price_usd_per_hour:g} USD per node-hour"
-    return f"a listed {load_catalogue().instances[spec.instance].price_usd_per_hour:g} USD per node-hour"
+    return price_text(result.scenario, load_catalogue())
 
 
 def binding_text(result: RunResult) -> str:
@@ -78,7 +76,9 @@ def _size(result: RunResult, text: dict[str, str]) -> str:
 
 
 def _node(result: RunResult) -> str:
-    name = result.scenario.platform.transcode.instance
+    name, *others = (kind.platform.transcode.instance for kind, _ in shares_of_kinds(result.scenario))
+    if others:
+        return " and ".join(dict.fromkeys([name, *others]))
     if not load_catalogue().instances[name].is_this_machine:
         return name
     machine = result.profile.machine

@@ -18,7 +18,7 @@ from scenarios.profile import Profile
 from scenarios.scenario import Scenario
 from sim import books
 from sim.agenda import moments
-from sim.capacity import ingest_plan, transcode_plan
+from sim.capacity import ingest_plan
 from sim.carried import carried_values, drawn
 from sim.clock import Clock
 from sim.components.admission import Admission, Answers, Crowd, policy
@@ -31,7 +31,7 @@ from sim.components.ingest import Ingest
 from sim.components.lag import Lag
 from sim.components.node import Told
 from sim.components.publishers import Publishers
-from sim.fleet_plan import PoolPlan, fleet_plan, node_frame
+from sim.fleet_plan import LargestFleet, PoolPlan, fleet_at_most, fleet_plan, node_frame
 from sim.lifecycle import Lifecycle, Stations
 from sim.node_plan import NodePlan
 from sim.observation import Crowd as TickedCrowd
@@ -51,7 +51,7 @@ class Drawn:
 
     world: World
     table: BroadcastTable
-    plan: NodePlan
+    largest: LargestFleet
     pools: tuple[PoolPlan, ...]
     ingest: NodePlan
 
@@ -78,11 +78,12 @@ def draw(scenario: Scenario, profile: Profile, catalogue: Catalogue, *, seed: in
     world = draw_world(scenario, profile, catalogue, seed=seed, replication=replication)
     anchor = world.anchor_coremark_per_vcpu
     position = drawn(seed, replication)
+    pools = fleet_plan(scenario, profile, catalogue, world.values, position, anchor)
     return Drawn(
         world,
         draw_table(scenario.workload, scenario.horizon, lambda name: stream(seed, replication, name)),
-        transcode_plan(scenario, profile, catalogue, world.values, anchor),
-        fleet_plan(scenario, profile, catalogue, world.values, position, anchor),
+        fleet_at_most(scenario, pools),
+        pools,
         ingest_plan(scenario, catalogue, world.values, anchor),
     )
 
@@ -177,7 +178,7 @@ class Run:
             self._env,
             spec.autoscaler,
             FleetAndQueue(self._fleet, self._admission, spec.drain),
-            bounds=Bounds(spec.min_nodes, spec.max_nodes, self._made.plan.broadcasts),
+            bounds=Bounds(spec.min_nodes, spec.max_nodes, max(1, int(self._made.largest.places_per_node + 1e-9))),
             start_hour=self._scenario.horizon.start_hour,
         )
 
@@ -231,6 +232,7 @@ class Run:
             self._crowd.clusters_down,
             self._failed,
             position.of,
+            self._scenario.platform.transcode.zones,
         )
 
     def _failed(self, failure: Failure, nodes: Sequence[int], broadcasts: Sequence[int]) -> None:
@@ -267,7 +269,9 @@ class Run:
             replication=replication,
             horizon_s=self._scenario.horizon.horizon_s,
             world=made.world,
-            plan=made.plan,
+            plan=made.largest.chief,
+            most_places=made.largest.places,
+            places_per_node=made.largest.places_per_node,
             ingest=made.ingest,
             ticks=self._observation.log.frame(),
             broadcasts=broadcasts,

@@ -17,13 +17,16 @@ BEGINS_WITHIN_S = 3_600.0
 def recovery_s(ticks: pd.DataFrame, at_s: float, broadcasts: float) -> float:
     """Return the time from a failure until 99 % of the broadcasts that it hits are not away, to a tick.
 
-    0 if they never are; infinite if the horizon comes first.
+    0 if they never are, or if it hits none; infinite if the horizon comes first. Whoever is away counts, whatever did
+    it: of two failures at once each is told the recovery of both.
 
     Args:
         ticks: of one replication.
         at_s: moment of the failure.
         broadcasts: that it hits.
     """
+    if not broadcasts:
+        return 0.0
     after = ticks[ticks["t_s"] > at_s]
     away = np.flatnonzero(np.asarray(after["broadcasts_away"], float) > STILL_AWAY * broadcasts)
     if not away.size or after["t_s"].iloc[away[0]] > at_s + BEGINS_WITHIN_S:

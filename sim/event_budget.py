@@ -10,11 +10,11 @@ import math
 from typing import NamedTuple
 
 import numpy as np
+from scipy import signal
 
 from scenarios.errors import Problem, ScenarioError
 from scenarios.scenario import Finding, Scenario
-from sim.components.broadcasts import LiveRate, live_rate
-from sim.curves import DAY_S
+from sim.components.live_rate import live_rate
 
 MOST_EVENTS = 1e9
 """Of all replications; some 20 to 60 minutes of one core."""
@@ -23,6 +23,8 @@ MOST_BYTES = 8e9
 
 BYTES_PER_BROADCAST, BYTES_PER_TICK, BYTES_PER_CELL = 100.0, 320.0, 24.0
 """Of a row of the records, and of a cell of the rate of going live over the horizon."""
+MOST_CELLS = 1e6
+"""Of the horizon, beyond which the mean day stands for every day, and for the events of a run."""
 
 
 class Part(NamedTuple):
@@ -61,31 +63,27 @@ def estimate(scenario: Scenario) -> Budget:
 
     A broadcast going live is an event and its end another, and one more where the auth service makes most wait. Of
     nodes it is only known that each broadcast needs at most one: as many boot as the expected number of live
-    broadcasts rises by. Who waits for a place adds an event that is not foreseen here, so that an overloaded platform
-    has up to twice as many.
+    broadcasts rises by. Who waits for a place or comes back after a loss adds events that are not foreseen here, so
+    that an overloaded platform has up to twice as many.
     """
     horizon, platform = scenario.horizon, scenario.platform
-    rate = live_rate(scenario.workload.broadcasts)
-    arrivals, rise = _going_live(rate, horizon.start_hour, horizon.horizon_s)
-    before, after = (rate.at(hour % 24) for hour in (horizon.start_hour, horizon.start_hour + horizon.horizon_s / 3600))
+    demand = _demand(scenario)
     ticks = horizon.horizon_s / horizon.tick_s
-    ends = max(0.0, arrivals + before - after)
-    busiest_per_s = float(rate.per_s.max())
     size = ("workload", "broadcasts", "peak_concurrent")
     parts = [
-        Part("broadcasts going live", arrivals, size),
-        Part("ends of broadcasts", ends, size),
+        Part("broadcasts going live", demand.arrivals, size),
+        Part("ends of broadcasts", max(0.0, demand.arrivals + demand.before - demand.after), size),
         Part("ticks", ticks, ("horizon", "tick_s")),
     ]
-    if busiest_per_s > platform.ingest.auth_limit_per_s:
-        parts.append(Part("answers of the auth service", arrivals, size))
+    if demand.busiest_per_s > platform.ingest.auth_limit_per_s:
+        parts.append(Part("answers of the auth service", demand.arrivals, size))
     period_s = getattr(platform.transcode.autoscaler, "sync_period_s", None)
     if period_s is not None:
         path = ("platform", "transcode", "autoscaler", "sync_period_s")
-        parts += [Part("syncs of the autoscaler", horizon.horizon_s / period_s, path), Part("nodes booted", rise, size)]
-    cells = horizon.horizon_s / rate.cell_s
-    record_bytes = (arrivals + before) * BYTES_PER_BROADCAST + ticks * BYTES_PER_TICK + cells * BYTES_PER_CELL
-    return Budget(tuple(parts), record_bytes)
+        parts.append(Part("syncs of the autoscaler", horizon.horizon_s / period_s, path))
+        parts.append(Part("nodes booted", demand.rise, size))
+    record_bytes = (demand.arrivals + demand.before) * BYTES_PER_BROADCAST + ticks * BYTES_PER_TICK
+    return Budget(tuple(parts), record_bytes + demand.cells * BYTES_PER_CELL)
 
 
 def beyond_budget(scenario: Scenario, replications: int) -> Finding | None:
@@ -120,12 +118,30 @@ def require_budget(scenario: Scenario, replications: int) -> None:
         raise ScenarioError([Problem(scenario.title, None, None, path, finding.message, finding.hint)])
 
 
-def _going_live(rate: LiveRate, start_hour: float, horizon_s: float) -> tuple[float, float]:
-    """Return, over a horizon, the expected broadcasts going live and by how many those live rise in all."""
-    days, rest_s = divmod(horizon_s, DAY_S)
-    start = int(start_hour * 3600 / rate.cell_s)
-    per_cell = np.roll(rate.per_s, -start) * rate.cell_s
-    rises = np.maximum(0.0, np.diff(np.roll(rate.concurrent, -start), append=rate.concurrent[start]))
-    rest = int(rest_s / rate.cell_s)
-    total, risen = (days * of.sum() + of[:rest].sum() for of in (per_cell, rises))
-    return float(total + per_cell[rest % per_cell.size] * (rest_s / rate.cell_s - rest)), float(risen)
+class _Demand(NamedTuple):
+    """Expected numbers of one replication: broadcasts, how many of them are live, by how many those rise in all."""
+
+    arrivals: float
+    before: float
+    after: float
+    rise: float
+    busiest_per_s: float
+    cells: float
+
+
+def _demand(scenario: Scenario) -> _Demand:
+    workload, horizon = scenario.workload, scenario.horizon
+    rate = live_rate(workload.broadcasts, regions=workload.regions, events=workload.events)
+    cells = horizon.horizon_s / rate.cell_s
+    if cells > MOST_CELLS:
+        mean_per_s, swing = float(rate.per_s.mean()), float(np.ptp(rate.concurrent))
+        live = rate.at(horizon.start_hour)
+        periods = cells / rate.per_s.size
+        return _Demand(mean_per_s * horizon.horizon_s, live, live, swing * periods, float(rate.per_s.max()), cells)
+    per_s = rate.of_run(horizon.start_hour, np.arange(math.ceil(cells), dtype=float))
+    arrivals = float(per_s.mean()) * horizon.horizon_s
+    earlier = rate.of_run(horizon.start_hour, np.arange(-rate.age_s.size, 0, dtype=float))
+    started = np.concatenate([earlier, per_s]) * rate.cell_s
+    counts = signal.fftconvolve(started, rate.survival)[earlier.size - 1 : started.size]
+    rise = float(np.maximum(0.0, np.diff(counts)).sum())
+    return _Demand(arrivals, float(counts[0]), float(counts[-1]), rise, float(per_s.max()), cells)

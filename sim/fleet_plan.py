@@ -13,10 +13,10 @@ from scenarios.catalogue import Catalogue
 from scenarios.nodes import NodePool
 from scenarios.profile import Profile
 from scenarios.scenario import Scenario
-from sim.capacity import of_each_source, transcode_plan
+from sim.capacity import mean_plan, of_each_source, transcode_plan
 from sim.carried import carried_values
 from sim.components.node import NodeLog
-from sim.components.pools import Pool
+from sim.components.pools import Pool, shared_out
 from sim.engines import Position
 from sim.node_plan import NodePlan
 
@@ -36,6 +36,7 @@ class PoolPlan:
         nodes: plan of a node by source.
         price_usd_per_hour: of a node, as bought.
         load: share of all that a node has which a mean broadcast takes of what it computes with, by source.
+        mean: plan of a node whose broadcasts come in the shares of the scenario's sources.
     """
 
     pool: Pool
@@ -43,6 +44,45 @@ class PoolPlan:
     nodes: tuple[NodePlan, ...]
     price_usd_per_hour: float
     load: tuple[float, ...]
+    mean: NodePlan
+
+
+def largest_fleet(pools: Sequence[NodePool], zones: Sequence[str], max_nodes: int) -> list[int]:
+    """Return the nodes of each pool in a fleet of `max_nodes`, or of as many as are to be had."""
+    limits = [pool.available_max for pool in pools]
+    most = [
+        max_nodes if limit is None else limit * len(pool.zones or zones)
+        for pool, limit in zip(pools, limits, strict=True)
+    ]
+    return shared_out(max_nodes, [pool.min_nodes for pool in pools], most, [pool.weight for pool in pools])
+
+
+@dataclass(frozen=True)
+class LargestFleet:
+    """The largest fleet of a scenario in one world.
+
+    Attributes:
+        chief: plan of a node of the pool that has most of it.
+        places: broadcasts that it holds.
+        places_per_node: in the mean.
+    """
+
+    chief: NodePlan
+    places: float
+    places_per_node: float
+
+
+def fleet_at_most(scenario: Scenario, plans: Sequence[PoolPlan]) -> LargestFleet:
+    """Return the largest fleet, given the plans of its pools."""
+    transcode, pools = scenario.platform.transcode, pools_of(scenario)
+    by_name = {plan.pool.name: plan.mean for plan in plans}
+    means = [by_name[pool.name] for pool in pools]
+    nodes = largest_fleet(pools, transcode.zones, transcode.max_nodes)
+    places = float(sum(count * plan.broadcasts for count, plan in zip(nodes, means, strict=True)))
+    whole = sum(nodes)
+    mean = sum(plan.broadcasts for plan in means) / len(means)
+    chief = means[nodes.index(max(nodes))]
+    return LargestFleet(chief, places, places / whole if whole else mean)
 
 
 def pools_of(scenario: Scenario) -> tuple[NodePool, ...]:
@@ -98,7 +138,10 @@ def fleet_plan(
 def _in_zones(scenario: Scenario, spec: NodePool, instance: str, nodes: tuple[NodePlan, ...]) -> list[PoolPlan]:
     zones = spec.zones or scenario.platform.transcode.zones
     units, need = room(nodes)
-    price = nodes[0].price_usd_per_hour * (1.0 - spec.discount)
+    price = nodes[0].price_usd_per_hour
+    if spec.price_usd_per_hour is None:
+        price *= 1.0 - spec.discount
+    mean = mean_plan(scenario, nodes)
     load = tuple(_load(plan, scenario.platform.transcode.planning_utilisation) for plan in nodes)
     plans = []
     for number, zone in enumerate(zones):
@@ -114,7 +157,7 @@ def _in_zones(scenario: Scenario, spec: NodePool, instance: str, nodes: tuple[No
             purchase=spec.purchase,
             taken_back=spec.taken_back,
         )
-        plans.append(PoolPlan(pool, instance, nodes, price, load))
+        plans.append(PoolPlan(pool, instance, nodes, price, load, mean))
     return plans
 
 

@@ -17,6 +17,8 @@ def interval_text(mean: float, low: float, high: float, unit: str) -> tuple[str,
     """Return a value with its unit, and its interval in the same unit; a dash where there is none."""
     if math.isnan(mean):
         return "–", "–"
+    if math.isinf(mean):
+        return "never within the run", "–"
     factor, name = _scale(mean, unit)
     if mean == 1 and unit in COUNTED:
         name = unit.removesuffix("s")

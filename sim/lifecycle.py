@@ -66,6 +66,8 @@ class Lifecycle:
         self._env, self._log, self._tally, self._horizon_s = env, log, tally, horizon_s
         self._gap_s, self._viewers_of = gap_s, viewers_of
         self._end_s = row_view(table.end_s)
+        self._misses_until_s: dict[int, float] = {}
+        """Who was moved → the end of that gap; one who is moved again within it misses no segment twice."""
         self.stations: Stations
 
     # ------------------------------------------------------- what the broadcaster does
@@ -154,8 +156,11 @@ class Lifecycle:
     def moved(self, broadcast: int, node: int) -> None:
         """It goes on on another node, after a gap."""
         self._tally.count("moved")
-        self._tally.lost(self._gap_s, self._viewers_of(broadcast))
-        self._log.gap[broadcast] += self._gap_s
+        misses_until_s = min(self._env.now + self._gap_s, self._end_s[broadcast], self._horizon_s)
+        gap_s = misses_until_s - max(self._env.now, self._misses_until_s.get(broadcast, 0.0))
+        self._misses_until_s[broadcast] = misses_until_s
+        self._tally.lost(gap_s, self._viewers_of(broadcast))
+        self._log.gap[broadcast] += gap_s
         before = int(self._log.node[broadcast])
         self._log.node[broadcast] = node
         if self.stations.lag:
@@ -174,7 +179,7 @@ class Lifecycle:
 
     def gave_up(self, broadcast: int) -> None:
         """Its publisher has no attempt left."""
-        self._gap(broadcast, min(float(self._end_s[broadcast]), self._horizon_s))
+        self._gap(broadcast, self._horizon_s)
         self._finish(broadcast, Outcome.LOST)
 
     def finish(self) -> None:
@@ -206,8 +211,9 @@ class Lifecycle:
         self._finish(broadcast, outcome)
 
     def _gap(self, broadcast: int, until_s: float) -> None:
-        gap_s = until_s - self._log.since[broadcast]
+        gap_s = min(until_s, self._end_s[broadcast]) - self._log.since[broadcast]
         self._log.gap[broadcast] += gap_s
+        self._tally.away_s += gap_s
         self._tally.lost(gap_s, self._viewers_of(broadcast))
 
     def _finish(self, broadcast: int, outcome: Outcome) -> None:

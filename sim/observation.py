@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Generator, Sequence
 from typing import Any
 
@@ -23,6 +24,8 @@ from sim.records import BroadcastLog, Outcome, TickLog
 from sim.sampling import Floats
 
 Rows = npt.NDArray[np.intp]
+WHOLE_TO = 1e-9
+"""Of a tick: what the horizon may lack of a whole number of them, by the rounding of floats."""
 
 
 class Crowd:
@@ -42,8 +45,10 @@ class Crowd:
             scenario.ladder,
             workload.audience.rung_shares,
             source_bps=workload.source.bitrate_bps,
+            sources=workload.sources if workload.source_mix else (),
             regions=names,
         )
+        self._has_sources = len(workload.sources) > 1
         self._chat = Chat(workload.chat, horizon.tick_s, named("chat"))
         self._returns = Returns(
             platform.players.retry,
@@ -104,6 +109,7 @@ class Crowd:
             home=self._table.region[rows] if self._in_regions else None,
             mix=mix,
             source_only=source_only if source_only.any() else None,
+            source=self._table.source[rows] if self._has_sources else None,
         )
         busiest = self.cdn.edge_utilisation(served, self._tick_s)
         return served._asdict() | ({} if busiest is None else {"edge_busiest_utilisation": busiest})
@@ -124,7 +130,8 @@ class Observation:
         self._horizon, self._crowd = scenario.horizon, crowd
         self._state, self._fleet, self._admission = broadcasts.column("state"), fleet, admission
         self._publishers = publishers
-        self._count = int(self._horizon.horizon_s // self._horizon.tick_s)
+        self._has_sources = len(scenario.workload.sources) > 1
+        self._count = math.floor(self._horizon.horizon_s / self._horizon.tick_s + WHOLE_TO)
         self.log = TickLog(self._count)
 
     def ticks(self, env: simpy.Environment) -> Generator[simpy.Event, Any, None]:
@@ -147,4 +154,5 @@ class Observation:
             "nodes_draining": float(count[NodeState.DRAINING]),
             "nodes_wanted": float(fleet.wanted_nodes),
             "room_free": fleet.free_share(),
+            **({"room_stranded": fleet.stranded_share()} if self._has_sources else {}),
         }

@@ -181,12 +181,15 @@ class Tally:
     Attributes:
         counts: event name → number of times.
         service_area_s: ∫ broadcasts in service dt, brought forward at every change.
-        viewer_seconds_lost: Σ gap × viewers who wanted the broadcast when the gap ended.
+        viewer_seconds_lost: Σ gap × viewers who wanted the broadcast when the gap ended: to the moment, and without
+            the players, who are back later than their broadcast; those are counted in viewers away, to a tick.
+        away_s: Σ of the gaps of interruptions, without those of moves.
     """
 
     counts: dict[str, int] = field(default_factory=dict)
     service_area_s: float = 0.0
     viewer_seconds_lost: float = 0.0
+    away_s: float = 0.0
     _in_service: int = 0
     _since_s: float = 0.0
 
@@ -225,7 +228,9 @@ class Replication:
         lag: how far nodes fell behind; None where content does not vary.
         attempts: of publishers that were interrupted to come back.
         at_end: what each component holds at the end, counted by it.
-        plan: the transcode node of this world; `ingest` the ingest node.
+        plan: the transcode node of this world, of the pool with most of the largest fleet; `ingest` the ingest node.
+        most_places: broadcasts that the largest fleet holds.
+        places_per_node: of it, in the mean over its nodes.
     """
 
     replication: int
@@ -242,3 +247,5 @@ class Replication:
     attempts: int
     at_end: dict[str, int]
     nodes_at_end: dict[str, int]
+    most_places: float
+    places_per_node: float

@@ -26,8 +26,10 @@ from scenarios.profile import Profile
 from scenarios.scenario import Scenario
 from sim.accelerated import encoding_accelerator
 from sim.blast_radius import failures
-from sim.carried import PlanRange, carried_grounds, plan_range, range_ground
+from sim.carried import PlanRange
 from sim.coverage import extrapolation
+from sim.fleet_grounds import fleet_grounds, fleet_range
+from sim.fleet_plan import kinds_of_nodes
 from sim.format import interval_text, range_text
 from sim.held_out_text import held_out_text
 from sim.metrics import METRICS, summarise
@@ -106,7 +108,7 @@ class RunResult:
     @cached_property
     def held(self) -> PlanRange | None:
         """The range of broadcasts a transcode node holds, where that was carried over; None where it was measured."""
-        return plan_range(self.scenario, self.profile, load_catalogue())
+        return fleet_range(self.scenario, self.profile, load_catalogue())
 
     @cached_property
     def ranges(self) -> dict[str, tuple[float, float]]:
@@ -124,7 +126,7 @@ class RunResult:
 
     def rests_on(self) -> list[str]:
         """Return, in sentences, what the numbers rest on: the profile, what was carried over, what is assumed."""
-        return list(_rests_on(self.scenario, self.profile))
+        return list(dict.fromkeys(_rests_on(self.scenario, self.profile)))
 
     def table(self) -> pd.DataFrame:
         """Return the answer as a reader wants it: what, mean, its 95 % interval, 95 % of days; all as text.
@@ -209,13 +211,10 @@ class RunResult:
         Raises:
             NotReady: it cannot be written there.
         """
-        frames = [getattr(self, name, None) for name in ("ticks", "nodes", "events")]
         ticks, nodes, moments = (
-            None if frame is None else frame[frame["replication"] == replication].reset_index(drop=True)
-            for frame in frames
+            frame[frame["replication"] == replication].reset_index(drop=True)
+            for frame in (self.ticks, self.nodes, self.events)
         )
-        assert ticks is not None
-        assert nodes is not None
         horizon = self.scenario.horizon
         about = {
             "title": self.scenario.title,
@@ -299,8 +298,9 @@ def to_json(document: dict[str, Any]) -> str:
 
 
 def _rests_on(scenario: Scenario, profile: Profile) -> Iterator[str]:
-    if encoding_accelerator(scenario, load_catalogue()) is None:
-        yield from extrapolation(profile, scenario.workload.source, scenario.ladder)
+    on_cpu = [kind for kind in kinds_of_nodes(scenario) if encoding_accelerator(kind, load_catalogue()) is None]
+    for kind in on_cpu:
+        yield from extrapolation(profile, kind.workload.source, kind.ladder)
     measured, machine = profile.measured, profile.machine
     chief = measured.chief
     holding = "of which none failed" if chief.capacity_streams is None else f"of which {chief.capacity_streams} hold"
@@ -310,20 +310,10 @@ def _rests_on(scenario: Scenario, profile: Profile) -> Iterator[str]:
         f"{chief.concurrent_streams[-1]} streams of {chief.name} at once, {holding}"
         + ("; other load disturbed it, its intervals are wider" if measured.contended else "")
     )
-    if encoding_accelerator(scenario, load_catalogue()) is None:
-        yield held_out_text(profile, scenario.workload.source, scenario.ladder)
+    for kind in on_cpu:
+        yield held_out_text(profile, kind.workload.source, kind.ladder)
     spec = scenario.platform.transcode
-    instance = load_catalogue().instances[spec.instance]
-    yield from carried_grounds(scenario, profile, load_catalogue())
-    held = plan_range(scenario, profile, load_catalogue())
-    if held is not None:
-        yield range_ground(held)
-    price = spec.node_price_usd_per_hour
-    if price is not None:
-        yield f"assumed: {price:g} USD per hour for a {spec.instance} node"
-    elif instance.price_usd_per_hour is not None:
-        cited = instance.citations["price"]
-        yield f"price: {instance.price_usd_per_hour:g} USD per hour for {spec.instance} ({cited.source}, {cited.date})"
+    yield from fleet_grounds(scenario, profile, load_catalogue())
     if spec.nic_bps is not None:
         yield f"assumed: {spec.nic_bps / 1e9:g} Gbit/s of network for a {spec.instance} node"
     table = load_catalogue().egress[scenario.prices.egress]

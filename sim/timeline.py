@@ -24,7 +24,7 @@ MOST_POINTS = 20_000
 MOST_MOMENTS = 20_000
 PLATFORM, NODES = 1, 2
 """The groups of tracks."""
-PLANNED = frozenset({"", "scaled in"})
+PLANNED = frozenset({"", "scaled in", "replaced", "launch failed"})
 """Reasons why a node is gone that are no interruption."""
 COUNTERS = {
     "broadcasts": {"in service": "broadcasts_in_service", "waiting": "broadcasts_waiting"},

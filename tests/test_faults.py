@@ -12,11 +12,9 @@ ROOT = Path(__file__).parent.parent
 PAGE = (ROOT / "docs" / "faults.md").read_text(encoding="utf-8")
 ROWS = {row[0]: row[1] for row in re.findall(r"^\| ([PSR]\d+) \| (.+) \|$", PAGE, re.MULTILINE)}
 FILES = {path.stem for path in (ROOT / "tests" / "scenarios" / "invalid").glob("*.yaml")}
-NOT_YET = {"S20", "S29"}
-"""Wait for what shows an unstable platform, and for curves from a file."""
 FAULTS = [
     *(f"P{number}" for number in range(1, 21)),
-    *(f"S{number}" for number in range(1, 31) if f"S{number}" not in NOT_YET),
+    *(f"S{number}" for number in range(1, 31)),
     *(f"R{number}" for number in (1, 2, 3, 15, 17, 18, 19)),
 ]
 

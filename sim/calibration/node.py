@@ -12,6 +12,7 @@ them wait.
 from __future__ import annotations
 
 import math
+from collections import deque
 from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -78,6 +79,42 @@ def run_node(
     )
 
 
+class _Inbox:
+    """A queue without a limit before one thread: a store of SimPy's, event by event, without those nobody waits for.
+
+    As there, the thread that waits is told by an event of its own after the put, so that the order of a moment stays.
+    """
+
+    def __init__(self, env: simpy.Environment) -> None:
+        self._env = env
+        self._items: deque[Any] = deque()
+        self._getter: simpy.Event | None = None
+        self._is_told = False
+
+    def put(self, item: object) -> None:
+        """Append an item."""
+        self._items.append(item)
+        if self._getter is not None and not self._is_told:
+            self._is_told = True
+            told = self._env.event()
+            told.callbacks = [self._hand_over]
+            told.succeed()
+
+    def get(self) -> simpy.Event:
+        """Return the event of the next item being there; a thread asks for one after the other."""
+        event = self._env.event()
+        if self._items:
+            event.succeed(self._items.popleft())
+        else:
+            self._getter = event
+        return event
+
+    def _hand_over(self, _: simpy.Event) -> None:
+        assert self._getter is not None
+        getter, self._getter, self._is_told = self._getter, None, False
+        getter.succeed(self._items.popleft())
+
+
 class _Node:
     def __init__(
         self,
@@ -91,9 +128,9 @@ class _Node:
         self.segments: list[SegmentRecord] = []
         self._env, self._arrivals, self._services = env, arrivals, services
         self._cores = Cores(env, arrivals.cores, scheduling, rng)
-        self._generator = simpy.Store(env)
-        self._event_loop = simpy.Store(env)
-        self._decoders = [simpy.Store(env) for _ in services]
+        self._generator = _Inbox(env)
+        self._event_loop = _Inbox(env)
+        self._decoders = [_Inbox(env) for _ in services]
         self._rungs = [
             {
                 name: simpy.Store(env, capacity=RUNG_QUEUE_FRAMES)
@@ -102,7 +139,7 @@ class _Node:
             }
             for service in services
         ]
-        self._packagers = [simpy.Store(env) for _ in services]
+        self._packagers = [_Inbox(env) for _ in services]
         env.process(self._arrive())
         env.process(self._work_off(self._generator))
         env.process(self._work_off(self._event_loop))
@@ -122,7 +159,7 @@ class _Node:
             self._event_loop.put(service.receive_s)
             self._decoders[position].put(index)
 
-    def _work_off(self, waiting: simpy.Store) -> Process:
+    def _work_off(self, waiting: _Inbox) -> Process:
         """Process: one thread for all streams, whose work delays nothing but by the core it takes."""
         thread = Thread()
         while True:
@@ -131,37 +168,38 @@ class _Node:
                 yield self._cores.run(thread, service_s)
 
     def _decode(self, position: int, service: StreamService) -> Process:
-        thread = Thread()
+        thread, decode_s = Thread(), service.decode_s.tolist()  # lists: single numbers of an array are slow
+        kept = {name: rung.kept.tolist() for name, rung in service.rungs.items()}
         while True:
             index = yield self._decoders[position].get()
             for name, rung in service.rungs.items():
                 if rung.picture_s is None:
                     self._packagers[position].put((name, index, math.nan))
-            yield self._cores.run(thread, float(service.decode_s[index]))
+            yield self._cores.run(thread, decode_s[index])
             for name, waiting in self._rungs[position].items():
-                if service.rungs[name].kept[index]:
+                if kept[name][index]:
                     yield waiting.put(index)
 
     def _encode(self, position: int, name: str, picture_s: Floats) -> Process:
-        thread = Thread()
+        thread, of_frame_s = Thread(), picture_s.tolist()
         while True:
             index = yield self._rungs[position][name].get()
-            yield self._cores.run(thread, float(picture_s[index]))
+            yield self._cores.run(thread, of_frame_s[index])
             self._packagers[position].put((name, index, self._env.now))
 
     def _package(self, position: int, service: StreamService) -> Process:
         stream, thread = self._arrivals.streams[position], Thread()
         opened = dict.fromkeys(service.rungs, 0)
+        mux_s = {name: rung.mux_s.tolist() for name, rung in service.rungs.items()}
+        arrivals_s, frames, segments = stream.arrival_s.tolist(), stream.frame.tolist(), service.segments.tolist()
         while True:
             name, index, encoded_s = yield self._packagers[position].get()
-            yield self._cores.run(thread, float(service.rungs[name].mux_s[index]))
-            now_s, arrival_s = self._env.now, float(stream.arrival_s[index])
-            frame = int(stream.frame[index])
-            self.frames.append(FrameRecord(stream.number, name, frame, arrival_s, encoded_s, now_s))
-            segment, first = int(service.segments[opened[name]]), opened[name]
-            if service.segments[index] != segment:
-                first_s = float(stream.arrival_s[first])
-                self.segments.append(SegmentRecord(stream.number, name, segment, first_s, arrival_s, now_s))
+            yield self._cores.run(thread, mux_s[name][index])
+            now_s, arrival_s, first = self._env.now, arrivals_s[index], opened[name]
+            self.frames.append(FrameRecord(stream.number, name, frames[index], arrival_s, encoded_s, now_s))
+            if segments[index] != segments[first]:
+                record = SegmentRecord(stream.number, name, segments[first], arrivals_s[first], arrival_s, now_s)
+                self.segments.append(record)
                 opened[name] = index
 
 
@@ -170,5 +208,4 @@ def _in_order(arrivals: Arrivals) -> Iterator[tuple[float, int, int]]:
     owners = np.concatenate([np.full(s.arrival_s.size, i) for i, s in enumerate(arrivals.streams)])
     indices = np.concatenate([np.arange(stream.arrival_s.size) for stream in arrivals.streams])
     order = np.argsort(moments, kind="stable")
-    for position in order:
-        yield float(moments[position]), int(owners[position]), int(indices[position])
+    yield from zip(moments[order].tolist(), owners[order].tolist(), indices[order].tolist(), strict=True)

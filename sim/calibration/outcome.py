@@ -117,8 +117,9 @@ def outcome_of(
 def cpu_s_per_stream_s(arrivals: Arrivals, services: Sequence[StreamService]) -> float:
     """Return CPU of the whole server process per stream-second of the window."""
     cpu_s, media_s = 0.0, 0.0
+    start_s, end_s = arrivals.window_start_s, arrivals.window_end_s
     for stream, service in zip(arrivals.streams, services, strict=True):
-        within = (stream.arrival_s >= arrivals.window_start_s) & (stream.arrival_s <= arrivals.window_end_s)
+        within = (stream.arrival_s >= start_s) & (stream.arrival_s <= end_s)
         media_s += float(within.sum()) / arrivals.source.fps
         cpu_s += float(service.decode_s[within].sum()) + service.receive_s * float(within.sum())
         for rung in service.rungs.values():

@@ -115,6 +115,14 @@ class Answers:
     """And why."""
 
 
+@dataclass(frozen=True, eq=False, slots=True)
+class Ticket:
+    """A place in a line; whoever comes again has another one."""
+
+    broadcast: int
+    line: int
+
+
 class Admission:
     """The queue before the fleet.
 
@@ -143,19 +151,19 @@ class Admission:
     ) -> None:
         self._env, self._rule, self._place, self._free_share = env, rule, place, free_share
         self._patience_s, self._limit, self._tell = patience_s, limit, answers
-        self._lines: tuple[deque[int], deque[int]] = (deque(), deque())
+        self._lines: tuple[deque[Ticket], deque[Ticket]] = (deque(), deque())
         self._standing = [0, 0]
         """Who waits in each line; the deques also hold those who have left."""
-        self._since: dict[int, tuple[int, float]] = {}
-        """Who waits → in which line, since when."""
+        self._ticket: dict[int, Ticket] = {}
+        """Who waits → what was put in a line for it."""
 
     def __contains__(self, broadcast: int) -> bool:
-        return broadcast in self._since
+        return broadcast in self._ticket
 
     @property
     def waiting(self) -> int:
         """Broadcasts that wait for a place."""
-        return len(self._since)
+        return len(self._ticket)
 
     def request(self, broadcast: int) -> None:
         """Ask for a place; the answer comes by `answers`, perhaps later."""
@@ -168,32 +176,41 @@ class Admission:
         patience_s = self._patience_s(broadcast)
         if patience_s <= 0:
             self._without(broadcast, "refused: no place")
-        elif self._limit is not None and len(self._since) >= self._limit:
+        elif self._limit is not None and len(self._ticket) >= self._limit:
             self._without(broadcast, "refused: queue full")
         else:
             self._wait(broadcast, line, patience_s)
 
     def withdraw(self, broadcast: int) -> None:
         """Let a broadcast that waits go away without an answer."""
-        self._step_out(broadcast)
+        self._leave(self._ticket[broadcast])
 
     def serve(self) -> None:
-        """Give places to those who wait, while there is room for the next of a line."""
+        """Give places to those who wait, while there is room for whoever is next."""
+        if not self._ticket:
+            return
         for line, queue in enumerate(self._lines):
             while queue:
-                if queue[0] in self._since:
-                    if not self._takes(queue[0], line):
-                        break
-                    self._step_out(queue[0])
+                ticket = queue[0]
+                if self._ticket.get(ticket.broadcast) is ticket:
+                    if not self._takes(ticket.broadcast, line):
+                        return
+                    self._step_out(ticket)
                 queue.popleft()
 
     def _stands(self, line: int) -> bool:
         """Return whether somebody waits who is served before a newcomer of this line."""
-        return any(self._standing[: line + 1])
+        return bool(self._standing[0] or (line and self._standing[1]))
 
-    def _step_out(self, broadcast: int) -> None:
-        line, _ = self._since.pop(broadcast)
-        self._standing[line] -= 1
+    def _step_out(self, ticket: Ticket) -> None:
+        del self._ticket[ticket.broadcast]
+        self._standing[ticket.line] -= 1
+
+    def _leave(self, ticket: Ticket) -> None:
+        """Let somebody go without a place; whoever was held up behind may need less room."""
+        self._step_out(ticket)
+        if self._lines[ticket.line][0] is ticket:
+            self.serve()
 
     def _takes(self, broadcast: int, line: int) -> bool:
         if not self._rule.may_take(line, self._free_share):
@@ -211,14 +228,14 @@ class Admission:
             self._tell.turned_away(broadcast, reason)
 
     def _wait(self, broadcast: int, line: int, patience_s: float) -> None:
-        since = (line, self._env.now)
-        self._lines[line].append(broadcast)
+        ticket = Ticket(broadcast, line)
+        self._lines[line].append(ticket)
         self._standing[line] += 1
-        self._since[broadcast] = since
+        self._ticket[broadcast] = ticket
         if patience_s < math.inf:
-            self._env.timeout(patience_s).callbacks.append(lambda _: self._give_up(broadcast, since))
+            self._env.timeout(patience_s).callbacks.append(lambda _: self._give_up(ticket))
 
-    def _give_up(self, broadcast: int, since: tuple[int, float]) -> None:
-        if self._since.get(broadcast) == since:
-            self._step_out(broadcast)
-            self._without(broadcast, "gave up waiting")
+    def _give_up(self, ticket: Ticket) -> None:
+        if self._ticket.get(ticket.broadcast) is ticket:
+            self._leave(ticket)
+            self._without(ticket.broadcast, "gave up waiting")

@@ -12,17 +12,18 @@ Inside a cluster consistent hashing gives each segment to one edge, so that the 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import NamedTuple
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 from scipy import special
 
-from scenarios.ladder import Ladder
+from scenarios.ladder import Ladder, Source
 from scenarios.platform import Cdn as CdnSpec
 from sim.cluster_shares import ClusterShares
 from sim.crowds import Integers, crowds
+from sim.rung_shares import renditions
 from sim.sampling import Floats
 
 EXACT_UP_TO = 60_000
@@ -80,6 +81,8 @@ class Cdn:
         ladder: rungs and segments.
         rung_shares: share of viewers on each rung.
         source_bps: bitrate of what is passed on for a broadcast without a ladder; needed for `source_only`.
+        sources: kinds of sources where there are several, each with the rungs that it leaves of the ladder
+            (`sim.rung_shares`); instead of `source_bps`.
         regions: names of the regions that the columns of `mix` stand for, in their order.
         exact_up_to: see above.
 
@@ -94,18 +97,23 @@ class Cdn:
         rung_shares: dict[str, float],
         *,
         source_bps: float | None = None,
+        sources: Sequence[Source] = (),
         regions: tuple[str, ...] = (),
         exact_up_to: int = EXACT_UP_TO,
     ) -> None:
         self._spec, self._segment_s = spec, ladder.segment_s
         self._exact_up_to = exact_up_to // (len(ladder.rungs) * spec.clusters)
-        self._has_source = source_bps is not None
+        self._has_source = source_bps is not None or bool(sources)
+        self._sources = max(1, len(sources))
         self._shares = ClusterShares(spec, regions)
         self._up_before: npt.NDArray[np.bool_] | None = None
-        shares = [rung_shares[rung.name] for rung in ladder.rungs]
-        self._rung_share = np.array([[*shares, 0.0], [0.0] * len(shares) + [1.0]])
-        bitrates = [*(rung.bitrate_bps for rung in ladder.rungs), source_bps or 0.0]
-        self._segment_bytes = np.array(bitrates) * ladder.segment_s / 8
+        if sources:
+            self._rung_share, bitrates = renditions(ladder, rung_shares, sources)
+        else:
+            shares = [rung_shares[rung.name] for rung in ladder.rungs]
+            self._rung_share = np.array([[*shares, 0.0], [0.0] * len(shares) + [1.0]])
+            bitrates = np.array([*(rung.bitrate_bps for rung in ladder.rungs), source_bps or 0.0])
+        self._segment_bytes = bitrates * ladder.segment_s / 8
 
     @property
     def clusters_up(self) -> int:
@@ -160,6 +168,7 @@ class Cdn:
         home: Integers | None = None,
         mix: Floats | None = None,
         source_only: npt.NDArray[np.bool_] | None = None,
+        source: npt.NDArray[np.integer[Any]] | None = None,
     ) -> Served:
         """Return what a tick asks of the CDN.
 
@@ -170,20 +179,22 @@ class Cdn:
             home: region of each broadcast, a row of `mix`, the same shape; needed with `mix`.
             mix: share of viewers in each region for each home, shape (homes, regions).
             source_only: broadcasts without a ladder, all of whose viewers receive the source, the same shape.
+            source: kind of source of each broadcast, the same shape; needed with `sources`.
 
         Raises:
-            ValueError: `home` without `mix` or the other way round, or `source_only` without `source_bps`.
+            ValueError: `home` without `mix` or the other way round, `source_only` without `source_bps`, or `source`
+                without `sources`.
         """
-        self._require(home, mix, source_only)
+        self._require(home, mix, source_only, source)
         share = self._shares.of(mix)
         before = None if self._up_before is None else self._shares.of(mix, self._up_before)
         self._up_before = None
-        groups = crowds(viewers, _kind(home, source_only), exact_up_to=self._exact_up_to)
+        groups = crowds(viewers, self._kind(home, source_only, source), exact_up_to=self._exact_up_to)
         flow = _Flow(self._segment_bytes.size, share.shape[1])
         for kind in groups.kinds:
-            of_home, is_source = divmod(kind, 2)
+            of_home, watching = divmod(kind, 2 * self._sources)
             arriving = None if before is None else np.maximum(share[of_home] - before[of_home], 0.0)
-            self._add(flow, groups.of(kind), self._rung_share[is_source], share[of_home], arriving, tick_s)
+            self._add(flow, groups.of(kind), self._rung_share[watching], share[of_home], arriving, tick_s)
         return self._served(flow, tick_s)
 
     def edge_utilisation(self, served: Served, tick_s: float) -> float | None:
@@ -192,11 +203,29 @@ class Cdn:
             return None
         return served.busiest_edge_egress_bytes * 8.0 / tick_s / self._spec.edge_nic_bps
 
-    def _require(self, home: object, mix: object, source_only: object) -> None:
+    def _require(self, home: object, mix: object, source_only: object, source: object) -> None:
         if (home is None) != (mix is None):
             raise ValueError("home and mix belong together: the row of mix that each broadcast has")
         if source_only is not None and not self._has_source:
             raise ValueError("source_only needs the bitrate of the source: Cdn(..., source_bps=...)")
+        if (source is None) != (self._sources == 1):
+            raise ValueError("source and sources belong together: the place in sources that each broadcast has")
+
+    def _kind(
+        self,
+        home: Integers | None,
+        source_only: npt.NDArray[np.bool_] | None,
+        source: npt.NDArray[np.integer[Any]] | None,
+    ) -> Integers | None:
+        """Return a number for each home, source, and with or without a ladder; None if nothing tells them apart."""
+        kind: Integers | None = None if home is None else home * (2 * self._sources)
+        if source is not None:
+            of_source: Integers = source.astype(int) * 2
+            kind = of_source if kind is None else kind + of_source
+        if source_only is not None:
+            without: Integers = source_only.astype(int)
+            kind = without if kind is None else kind + without
+        return kind
 
     def _add(
         self,
@@ -286,10 +315,3 @@ class Cdn:
         edges = self._spec.edges_per_cluster
         above = special.ndtri((edges - 0.375) / (edges + 0.25)) if edges > 1 else 0.0
         return float((cluster_bytes / edges + above * np.sqrt(squared_bytes / edges)).max())
-
-
-def _kind(home: Integers | None, source_only: npt.NDArray[np.bool_] | None) -> Integers | None:
-    """Return twice the home, and one more without a ladder; None if nothing tells broadcasts apart."""
-    if home is None:
-        return None if source_only is None else source_only.astype(int)
-    return home * 2 if source_only is None else home * 2 + source_only

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Generator, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import singledispatch
 from typing import Any, Protocol
 
@@ -25,8 +25,12 @@ class FailingFleet(Protocol):
     """What a failure sees of the fleet, and does to it."""
 
     @property
-    def nodes(self) -> int:
-        """Nodes booting or ready, without the surge."""
+    def wanted_nodes(self) -> int:
+        """Nodes it tries to hold, without the surge."""
+
+    @property
+    def booting(self) -> int:
+        """Nodes ordered and not ready."""
 
     @property
     def ready(self) -> int:
@@ -71,6 +75,8 @@ class Site:
         clusters_down: takes the CDN clusters of regions away, or brings them back.
         told: kind and name of what begins, nodes and broadcasts that it hits.
         position: returns the position in [0, 1) at which chance stands for a node, belonging to the node.
+        zones_of_ingest: where ingest nodes stand, as many in each; the zones of the pools if empty.
+        down: zone → failures that hold it down now.
     """
 
     env: simpy.Environment
@@ -81,6 +87,20 @@ class Site:
     clusters_down: Callable[[Sequence[str], bool], None]
     told: Callable[[Failure, Sequence[int], Sequence[int]], None]
     position: Callable[[int], float]
+    zones_of_ingest: Sequence[str] = ()
+    down: dict[str, int] = field(default_factory=dict)
+
+    def turn_zones(self, zones: Iterable[str], *, down: bool) -> None:
+        """Take a zone's share of ingest away, or give it back; a zone that is lost twice at once is down once."""
+        among = set(self.zones_of_ingest or self.zones)
+        before = self._share_down(among)
+        for zone in zones:
+            self.down[zone] = self.down.get(zone, 0) + (1 if down else -1)
+        if change := self._share_down(among) - before:
+            self.ingest_down(change)
+
+    def _share_down(self, among: set[str]) -> float:
+        return sum(self.down.get(zone, 0) > 0 for zone in among) / len(among)
 
     def pools_in(self, zones: Iterable[str]) -> list[int]:
         """Return the pools that stand in zones."""
@@ -111,15 +131,14 @@ def happens(failure: Failure, site: Site) -> Process:
 @happens.register
 def _(failure: ZoneLoss, site: Site) -> Process:
     pools = site.pools_in(failure.zones)
-    share = len(set(failure.zones) & set(site.zones)) / len(set(site.zones))
     nodes = site.fleet.living(pools)
     site.hit(failure, nodes)
     site.fleet.close(pools)
-    site.ingest_down(share)
+    site.turn_zones(failure.zones, down=True)
     site.clusters_down(failure.cdn_regions, True)
     site.fleet.kill(nodes, "zone lost")
     yield site.env.timeout(failure.duration_s)
-    site.ingest_down(-share)
+    site.turn_zones(failure.zones, down=False)
     site.clusters_down(failure.cdn_regions, False)
     site.fleet.reopen(pools)
 
@@ -128,14 +147,16 @@ def _(failure: ZoneLoss, site: Site) -> Process:
 def _(failure: SpotStorm, site: Site) -> Process:
     within = site.pools_in(failure.zones or site.zones)
     pools = [pool for pool in within if site.notice_s[pool] is not None]
-    nodes = [node for node in site.fleet.serving(pools) if site.position(node) < failure.share]
-    notice_s = min((notice for pool in pools if (notice := site.notice_s[pool]) is not None), default=0.0)
+    hit = {node: pool for pool in pools for node in site.fleet.serving([pool]) if site.position(node) < failure.share}
+    nodes = sorted(hit)
     site.hit(failure, nodes)
     site.fleet.close(pools)
     for number, node in enumerate(nodes):
         delay_s = failure.over_s * number / len(nodes)
         site.env.timeout(delay_s).callbacks.append(
-            lambda _, node=node: site.fleet.notice(node, notice_s, "taken back in a storm")  # type: ignore[misc]
+            lambda _, node=node, notice_s=site.notice_s[hit[node]]: site.fleet.notice(  # type: ignore[misc]
+                node, notice_s, "taken back in a storm"
+            )
         )
     yield site.env.timeout(failure.duration_s)
     site.fleet.reopen(pools)
@@ -159,15 +180,18 @@ def _(failure: RollingDeploy, site: Site) -> Process:
     surge = max(1, math.ceil(failure.surge * len(old) - 1e-9))
     fleet.add_surge(surge)
     for first in range(0, len(old), surge):
-        yield from _until_ready(site, surge)
+        yield from _until_ready(site)
         fleet.replace(
             old[first : first + surge], "replaced", migrate=failure.migrate, deadline_s=failure.drain_deadline_s
         )
-    yield from _until_ready(site, surge)
+    yield from _until_ready(site)
     fleet.add_surge(-surge, deadline_s=failure.drain_deadline_s)
 
 
-def _until_ready(site: Site, surge: int) -> Process:
-    """Wait until nothing boots any more of what the fleet wants, the surge included."""
-    while site.fleet.ready < site.fleet.nodes + surge:
+def _until_ready(site: Site) -> Process:
+    """Wait until nothing boots any more, and until as many are ready as are wanted.
+
+    A surge that cannot be had is not waited for: then the fleet lacks as many nodes for a while, and never more.
+    """
+    while site.fleet.booting or site.fleet.ready < site.fleet.wanted_nodes:
         yield site.env.timeout(POLL_S)

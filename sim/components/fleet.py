@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 import simpy
 
-from sim.components.node import NEVER, NodeLog, NodeState, Startup, Told
+from sim.components.node import NEVER, NodeLog, NodeState, Startup, Told, until_notice_s
 from sim.components.places import Places
 from sim.components.pools import Pool
 from sim.components.rooms import NONE
@@ -53,14 +53,13 @@ class Fleet:
     ) -> None:
         self._env, self.pools = env, tuple(pools)
         self._startup, self._life, self._told = startup, life, told
-        self._newest_first = newest_first
-        self._migrate_on_notice, self._launch_retry_s = migrate_on_notice, launch_retry_s
+        self._newest_first, self._migrate_on_notice = newest_first, migrate_on_notice
         self._supply = Supply(self.pools, max_nodes)
         self._places = Places(self.pools, source_of, spread=spread)
         self._state: list[NodeState] = []
         self._booting: dict[int, None] = {}
         self._moving: dict[int, None] = {}
-        self._is_asking_again = False
+        self._is_asking_again, self._launch_retry_s = False, launch_retry_s
         self._kept: set[int] = set()
         self._idle: list[int] = []
         self.log = NodeLog()
@@ -85,6 +84,11 @@ class Fleet:
     def ready(self) -> int:
         """Nodes that take broadcasts."""
         return self.count[NodeState.READY]
+
+    @property
+    def booting(self) -> int:
+        """Nodes that were ordered and take no broadcasts yet."""
+        return self.count[NodeState.BOOTING]
 
     @property
     def idle(self) -> int:
@@ -126,6 +130,10 @@ class Fleet:
         """Return the share of the ready nodes' room that is free; 0 where none is ready."""
         return self._places.free_share()
 
+    def stranded_share(self) -> float:
+        """Return the share of the ready nodes' room that is free and of no use to the source that takes most."""
+        return self._places.stranded_share()
+
     def places_left(self, source: int) -> int:
         """Return how many broadcasts of a source would find a place now."""
         return self._places.left(source)
@@ -147,11 +155,9 @@ class Fleet:
 
     def add_surge(self, nodes: int, *, deadline_s: float | None = None) -> None:
         """Hold so many nodes more than wanted, or fewer again, which then drain."""
-        self._supply.surge += nodes
-        if nodes > 0:
-            self._launch()
-        else:
-            self._retire(self._to_drain(-nodes), "scaled in", migrate=False, deadline_s=deadline_s)
+        too_many = self._supply.surge_by(nodes)
+        self._retire(self._to_drain(too_many), "scaled in", migrate=False, deadline_s=deadline_s)
+        self._launch()
 
     def _launch(self) -> int:
         missing = self._supply.missing()
@@ -196,7 +202,7 @@ class Fleet:
         self._places.open(node)
         how = self.pools[pool].taken_back
         if how is not None:
-            life_s = _life_s(how.rate_per_s, how.max_life_s, self._life())
+            life_s = until_notice_s(how.rate_per_s, how.max_life_s, self._life())
             if life_s < math.inf:
                 self._after(life_s, lambda _: self.notice(node, how.notice_s, "taken back"))
 
@@ -223,7 +229,7 @@ class Fleet:
         for node in resumed:
             self._kept.remove(node)
             self._move(node, NodeState.READY)
-            self._supply.desired += 1
+            self._supply.want_what_is()
             self.log.draining_s[node], self.log.reason[node] = NEVER, ""
             self._places.open(node)
         if resumed:
@@ -238,15 +244,16 @@ class Fleet:
         return len(released)
 
     def replace(self, nodes: Iterable[int], reason: str, *, migrate: bool, deadline_s: float | None) -> None:
-        """Let nodes drain as `drain` does, and order others for them."""
-        self._retire(nodes, reason, migrate=migrate, deadline_s=deadline_s)
+        """Let nodes drain as `drain` does, even those that were kept, and order others for them."""
+        going = [node for node in nodes if self._state[node] is not NodeState.GONE]
+        self._keep_no_more(going)
+        self._retire(going, reason, migrate=migrate, deadline_s=deadline_s)
         self._launch()
 
     def notice(self, node: int, notice_s: float, reason: str) -> None:
         """A node will be gone in `notice_s`; its broadcasts move if they may, and another is ordered now."""
         if self._state[node] is not NodeState.GONE:
-            self._retire([node], reason, migrate=self._migrate_on_notice, deadline_s=notice_s)
-            self._launch()
+            self.replace([node], reason, migrate=self._migrate_on_notice, deadline_s=notice_s)
 
     def kill(self, nodes: Iterable[int], reason: str) -> int:
         """Let nodes die at once; return how many broadcasts were interrupted. Others are ordered now."""
@@ -268,8 +275,6 @@ class Fleet:
         return [node for pool, spare in enumerate(self._supply.surplus(nodes)) for node in self._leaving(pool, spare)]
 
     def _leaving(self, pool: int, nodes: int) -> list[int]:
-        if nodes <= 0:
-            return []
         booting = [node for node in reversed(self._booting) if self.log.pool[node] == pool][:nodes]
         rest = nodes - len(booting)
         if self._newest_first:
@@ -278,8 +283,6 @@ class Fleet:
 
     def _retire(self, nodes: Iterable[int], reason: str, *, migrate: bool, deadline_s: float | None) -> None:
         for node in nodes:
-            if self._state[node] is NodeState.GONE:
-                continue
             self._places.close(node)
             if self._state[node] in (NodeState.BOOTING, NodeState.READY):
                 self._move(node, NodeState.DRAINING)
@@ -301,9 +304,16 @@ class Fleet:
         elif node not in self._idle:
             self._idle.append(node)
 
+    def _keep_no_more(self, nodes: Iterable[int]) -> None:
+        self._kept.difference_update(nodes)
+        self._idle = [node for node in self._idle if node in self._kept]
+
     def _kill_later(self, node: int, deadline_s: float, reason: str) -> None:
+        since_s = self.log.draining_s[node]
+
         def kill(_: simpy.Event) -> None:
-            if self._state[node] is NodeState.DRAINING and node not in self._idle:
+            is_same_drain = self.log.draining_s[node] == since_s  # it may have been resumed, and drained again
+            if self._state[node] is NodeState.DRAINING and is_same_drain and node not in self._idle:
                 self._kill(node, reason)
 
         self._after(deadline_s, kill)
@@ -322,7 +332,7 @@ class Fleet:
     # ---------------------------------------------------------------- broadcasts
 
     def place(self, broadcast: int) -> int:
-        """Give a broadcast a place; return its node, or NONE where there is no room. O(pools)."""
+        """Give a broadcast a place; return its node, or NONE where there is no room. O(kinds of nodes)."""
         return self._places.take(broadcast)
 
     def leave(self, broadcast: int) -> None:
@@ -352,8 +362,6 @@ class Fleet:
             if self._places.is_empty(before):
                 self._emptied(before)
 
-    # ---------------------------------------------------------------- one node
-
     def _new_node(self, pool: int, state: NodeState) -> int:
         node = len(self._state)
         self._state.append(state)
@@ -381,8 +389,7 @@ class Fleet:
 
     def _gone(self, node: int, reason: str) -> None:
         if node in self._kept:
-            self._kept.remove(node)
-            self._idle = [idle for idle in self._idle if idle != node]
+            self._keep_no_more([node])
         self._places.remove_node(node)
         self._move(node, NodeState.GONE)
         self.log.gone_s[node] = self._env.now
@@ -391,9 +398,3 @@ class Fleet:
 
     def _after(self, delay_s: float, happens: Callable[[simpy.Event], None]) -> None:
         self._env.timeout(delay_s).callbacks.append(happens)
-
-
-def _life_s(rate_per_s: float, max_life_s: float | None, position: float) -> float:
-    """Return how long a node lives until its notice: exponential, cut at the greatest age."""
-    life_s = -math.log1p(-position) / rate_per_s if rate_per_s > 0 else math.inf
-    return min(life_s, math.inf if max_life_s is None else max_life_s)

@@ -7,7 +7,7 @@ are dropped instead.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import simpy
@@ -83,7 +83,8 @@ class Lag:
         area_s2 = (state.lag_s + after_s) / 2 * moving_s + after_s * (for_s - moving_s)
         self.lag_area_s2 += area_s2 * state.broadcasts
         self.late_s += seconds_above(self._late_after_s, state.lag_s, slope, for_s) * state.broadcasts
-        self.dropped_s += max(0.0, unbounded_s - self._drop_after_s) * state.broadcasts
+        if unbounded_s > self._drop_after_s:  # work of so many node-seconds, of which a second of video takes the load
+            self.dropped_s += (unbounded_s - self._drop_after_s) / state.load * state.broadcasts
         state.lag_s = after_s
 
 
@@ -95,8 +96,3 @@ def seconds_above(threshold_s: float, start_s: float, slope: float, for_s: float
     if slope > 0:
         return for_s - crosses_s
     return crosses_s if start_s > threshold_s else 0.0
-
-
-def shares_by_source(by_pool: Sequence[Sequence[float]], pool_of: Sequence[int]) -> Callable[[int, int], float]:
-    """Return the function of (source, node) that gives a mean broadcast's share of a node."""
-    return lambda source, node: by_pool[pool_of[node]][source]

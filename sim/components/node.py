@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import IntEnum
@@ -58,3 +59,9 @@ class NodeLog:
     gone_s: list[float] = field(default_factory=list)
     reason: list[str] = field(default_factory=list)
     """Why it is gone; empty while it is not."""
+
+
+def until_notice_s(rate_per_s: float, max_life_s: float | None, position: float) -> float:
+    """Return how long a node is ready until it is taken back: exponential, cut at the greatest age."""
+    life_s = -math.log1p(-position) / rate_per_s if rate_per_s > 0 else math.inf
+    return min(life_s, math.inf if max_life_s is None else max_life_s)

@@ -25,10 +25,16 @@ class Places:
 
     def __init__(self, pools: Sequence[Pool], source_of: Sequence[int], *, spread: bool) -> None:
         self._pools, self._source_of, self._spread = pools, source_of, spread
-        self._rooms = [Rooms(pool.units) for pool in pools]
+        # Pools of nodes alike, such as those of one type in several zones, are one to placement: best fit among all.
+        alike = {(pool.units, pool.need): Rooms(pool.units) for pool in pools}
+        self._kinds = [(rooms, need) for (_, need), rooms in alike.items()]
+        self._find_on = [rooms.emptiest if spread else rooms.fullest for rooms, _ in self._kinds]
+        self._rooms = [alike[pool.units, pool.need] for pool in pools]
         self._pool_of: list[int] = []
         self._on: list[set[int]] = []
         self._node_of: dict[int, int] = {}
+        shares = [sum(pool.need[source] / pool.units for pool in pools) for source in range(len(pools[0].need))]
+        self._largest = shares.index(max(shares))
         self.taken_on_open = 0
 
     def __len__(self) -> int:
@@ -70,23 +76,39 @@ class Places:
 
     def open_nodes(self, pools: Iterable[int]) -> list[int]:
         """Return the open nodes of pools, ascending."""
-        return sorted(node for pool in pools for node in self._rooms[pool].nodes())
+        among = set(pools)
+        return sorted(node for rooms, _ in self._kinds for node in rooms.nodes() if self._pool_of[node] in among)
 
     def emptiest(self, pool: int, nodes: int) -> list[int]:
         """Return up to so many open nodes of a pool, the emptiest first, of equals the youngest."""
-        return self._rooms[pool].emptiest_first(nodes)
+        return self._rooms[pool].emptiest_first(nodes, lambda node: self._pool_of[node] == pool)
 
     def free_share(self) -> float:
         """Return the share of the open nodes' room that is free; 0 where none is open."""
-        nodes = sum(map(len, self._rooms))
-        return sum(rooms.free / rooms.units for rooms in self._rooms) / nodes if nodes else 0.0
+        nodes = free = 0.0
+        for rooms, _ in self._kinds:
+            nodes += len(rooms)
+            free += rooms.free / rooms.units
+        return free / nodes if nodes else 0.0
+
+    def stranded_share(self) -> float:
+        """Return the share of the open nodes' room that is free, but not for the largest source; 0 where none is open.
+
+        The largest source is the one that takes most of a node, in the mean over pools.
+        """
+        nodes = stranded = 0.0
+        for rooms, needs in self._kinds:
+            need = needs[self._largest]
+            nodes += len(rooms)
+            stranded += (rooms.free - need * rooms.free_for(need)) / rooms.units
+        return stranded / nodes if nodes else 0.0
 
     def left(self, source: int) -> int:
         """Return how many broadcasts of a source would find a place now."""
-        return sum(rooms.free_for(pool.need[source]) for rooms, pool in zip(self._rooms, self._pools, strict=True))
+        return sum(rooms.free_for(need[source]) for rooms, need in self._kinds)
 
     def take(self, broadcast: int) -> int:
-        """Give a broadcast a place; return its node, or NONE where there is no room. O(pools)."""
+        """Give a broadcast a place; return its node, or NONE where there is no room. O(kinds of nodes)."""
         source = self._source_of[broadcast]
         node = self._find(source)
         if node != NONE:
@@ -126,15 +148,14 @@ class Places:
         return broadcasts
 
     def _find(self, source: int) -> int:
-        if len(self._pools) == 1:
-            need = self._pools[0].need[source]
-            return self._rooms[0].emptiest(need) if self._spread else self._rooms[0].fullest(need)
+        if len(self._kinds) == 1:
+            return self._find_on[0](self._kinds[0][1][source])
         best, best_left = NONE, 0.0
-        for pool, rooms in zip(self._pools, self._rooms, strict=True):
-            need = pool.need[source]
-            node = rooms.emptiest(need) if self._spread else rooms.fullest(need)
+        for (rooms, needs), find in zip(self._kinds, self._find_on, strict=True):
+            need = needs[source]
+            node = find(need)
             if node != NONE:
-                left = (rooms.room(node) - need) / pool.units
+                left = (rooms.room(node) - need) / rooms.units
                 if best == NONE or (left > best_left if self._spread else left < best_left):
                     best, best_left = node, left
         return best

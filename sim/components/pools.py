@@ -6,8 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from scenarios.nodes import Interruptions, Purchase
+
+Floats = npt.NDArray[np.float64]
+Integers = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -50,13 +54,16 @@ def shared_out(total: int, least: Sequence[int], most: Sequence[int], weight: Se
     """
     given = np.minimum(np.array(least), most)
     for weights in (np.array(weight, dtype=float), np.ones(len(given))):
-        rest = total - int(given.sum())
-        while rest > 0 and (open_ := (given < most) & (weights > 0)).any():
-            exact = np.where(open_, rest * weights / weights[open_].sum(), 0.0)
-            more = np.minimum(np.floor(exact + 1e-9).astype(int), np.array(most) - given)
-            if not more.any():  # fewer than pools are left: one each, to the largest remainders
-                more = np.zeros_like(given)
-                more[np.argsort(-exact, kind="stable")[:rest]] = 1
-            given = given + more
-            rest = total - int(given.sum())
+        while (rest := total - int(given.sum())) > 0 and (open_ := (given < most) & (weights > 0)).any():
+            sharing = np.where(open_, weights, 0.0)
+            exact = rest * (sharing / sharing.sum())
+            full = exact > np.array(most) - given
+            given = np.where(full, most, given) if full.any() else given + _rounded(exact, rest)
     return [int(nodes) for nodes in given]
+
+
+def _rounded(exact: Floats, total: int) -> Integers:
+    """Return whole numbers of that sum, none further than 1 from the exact ones: the largest remainders go up."""
+    whole = np.floor(exact + 1e-9).astype(int)
+    whole[np.argsort(whole - exact, kind="stable")[: total - int(whole.sum())]] += 1
+    return whole

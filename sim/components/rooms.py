@@ -7,6 +7,7 @@ heap.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from heapq import heapify, heappop, heappush
 
 NONE = -1
@@ -47,8 +48,13 @@ class Rooms:
         return self._room[node]
 
     def free_for(self, need: int) -> int:
-        """Return how many broadcasts that take `need` units each find a place; linear in the units of a node."""
-        return sum(room // need * count for room, count in enumerate(self._count))
+        """Return how many broadcasts that take `need` units each find a place; linear in the rooms there are."""
+        found, left = 0, self._present >> need
+        while left:
+            room = need + (left & -left).bit_length() - 1
+            found += room // need * self._count[room]
+            left &= left - 1
+        return found
 
     def add(self, node: int, room: int) -> None:
         """Let a node take broadcasts."""
@@ -65,12 +71,11 @@ class Rooms:
 
     def take(self, node: int, need: int) -> None:
         """Let a broadcast take `need` units of a node; negative gives them back."""
-        room = self._room[node]
-        self._leave(room)
-        room -= need
+        before = self._room[node]
+        self._room[node] = after = before - need
         self.free -= need
-        self._room[node] = room
-        self._enter(node, room)
+        self._leave(before)
+        self._enter(node, after)
 
     def fullest(self, need: int) -> int:
         """Return the node with the least room that is enough, of equals the oldest; NONE where no room is."""
@@ -84,28 +89,31 @@ class Rooms:
         most = self._present.bit_length() - 1
         return self._oldest(most) if most >= need else NONE
 
-    def emptiest_first(self, count: int) -> list[int]:
-        """Return up to `count` nodes, the emptiest first, of equals the youngest; linear in the nodes as empty."""
+    def emptiest_first(self, count: int, may: Callable[[int], bool]) -> list[int]:
+        """Return up to `count` nodes that may be, the emptiest first, of equals the youngest; linear in the nodes."""
         found: list[int] = []
         for room in range(self._present.bit_length() - 1, -1, -1):
             if len(found) >= count:
                 break
             if self._count[room]:
-                found += sorted({node for node in self._heaps[room] if self._room.get(node) == room}, reverse=True)
+                here = {node for node in self._heaps[room] if self._room.get(node) == room and may(node)}
+                found += sorted(here, reverse=True)
         return found[:count]
 
     def _oldest(self, room: int) -> int:
-        heap = self._heaps[room]
-        while self._room.get(heap[0]) != room:
+        heap, room_of = self._heaps[room], self._room.get
+        while room_of(heap[0]) != room:
             heappop(heap)
         return heap[0]
 
     def _enter(self, node: int, room: int) -> None:
         heap = self._heaps[room]
         heappush(heap, node)
-        self._count[room] += 1
-        self._present |= 1 << room
-        if len(heap) > STALE_FACTOR * self._count[room] + STALE_LEAST:
+        count = self._count[room] + 1
+        self._count[room] = count
+        if count == 1:
+            self._present |= 1 << room
+        if len(heap) > STALE_FACTOR * count + STALE_LEAST:
             heap[:] = {entry for entry in heap if self._room.get(entry) == room}
             heapify(heap)
 

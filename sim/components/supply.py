@@ -26,6 +26,7 @@ class Supply:
     def __init__(self, pools: Sequence[Pool], max_nodes: int) -> None:
         self._pools, self._max_nodes = pools, max_nodes
         self._least, self._weight = [pool.least for pool in pools], [pool.weight for pool in pools]
+        self._always = min(sum(self._least), max_nodes)
         self._closed = [0] * len(pools)
         self.desired = self.surge = 0
         self.started = [0] * len(pools)
@@ -33,8 +34,8 @@ class Supply:
 
     @property
     def nodes(self) -> int:
-        """Nodes that boot or are ready, without the surge."""
-        return sum(self.started) - self.surge
+        """Nodes that boot or are ready, without the surge, which is what there is beyond those that are wanted."""
+        return sum(self.started) - self._surging
 
     @property
     def is_short(self) -> bool:
@@ -43,11 +44,21 @@ class Supply:
 
     def want_more(self, nodes: int) -> None:
         """Want so many more than there are, but no more than `max_nodes` allows."""
-        self.desired = max(self.nodes, 0) + max(0, min(nodes, self._max_nodes - sum(self.alive)))
+        most = max(0, self._max_nodes + self._surging - sum(self.alive))
+        self.desired = max(self._always, self.nodes + min(nodes, most))
 
     def want_fewer(self, nodes: int) -> None:
         """Want so many fewer than there are."""
-        self.desired = max(0, self.nodes - nodes)
+        self.desired = max(self._always, self.nodes - nodes)
+
+    def want_what_is(self) -> None:
+        """Want no fewer than there are."""
+        self.desired = max(self.desired, self.nodes)
+
+    def surge_by(self, nodes: int) -> int:
+        """Hold so many more beyond those wanted, or fewer again; return how many are now too many."""
+        self.surge += nodes
+        return min(max(0, -nodes), max(0, sum(self.started) - self.desired - self.surge))
 
     def missing(self) -> list[int]:
         """Return by pool the nodes to be ordered now."""
@@ -75,6 +86,10 @@ class Supply:
         """Take one cause back."""
         for pool in pools:
             self._closed[pool] -= 1
+
+    @property
+    def _surging(self) -> int:
+        return min(self.surge, max(0, sum(self.started) - self.desired))
 
     def _most(self, pool: int) -> int:
         """Return the nodes of a pool that could run; those that drain take up what is to be had of it."""

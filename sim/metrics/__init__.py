@@ -39,7 +39,7 @@ def summarise(values: pd.DataFrame, confidence: float = 0.95) -> pd.DataFrame:
     Two intervals, both Student's t over independent replications. That of the mean narrows with more
     replications. That of a day is where the next single day lies, in a world drawn from the profile: the noise of
     the day and the ignorance of the profile, which replications do not shrink. Both are cut off where
-    nothing can be: no metric is negative, no fraction above 1.
+    nothing can be: no fraction is above 1, and none of what was never seen negative is.
 
     Returns:
         Columns component, metric, unit, mean, low, high (of the mean), day_low, day_high, replications.
@@ -49,12 +49,13 @@ def summarise(values: pd.DataFrame, confidence: float = 0.95) -> pd.DataFrame:
         known = group["value"].dropna().to_numpy()
         mean = float(known.mean()) if known.size else math.nan
         half = day = math.nan
-        if known.size > 1:
+        if known.size > 1 and math.isfinite(mean):
             spread = stats.t.ppf((1 + confidence) / 2, known.size - 1) * known.std(ddof=1)
             half = float(spread / math.sqrt(known.size))
             day = float(spread * math.sqrt(1 + 1 / known.size))
         ends = np.array([mean - half, mean + half, mean - day, mean + day])
-        possible = np.clip(ends, 0.0, 1.0 if unit == "1" else math.inf)
+        least = 0.0 if not known.size or known.min() >= 0 else -math.inf
+        possible = np.clip(ends, least, 1.0 if unit == "1" else math.inf)
         rows.append((component, name, unit, mean, *possible.tolist(), known.size))
     columns = ["component", "metric", "unit", "mean", "low", "high", "day_low", "day_high", "replications"]
     return pd.DataFrame(rows, columns=columns)

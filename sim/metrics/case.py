@@ -51,11 +51,6 @@ def peak_bps(case: Case, column: str) -> float:
     return peak(case, column) * 8.0 / case.scenario.horizon.tick_s
 
 
-def most_places(case: Case) -> float:
-    """Return the broadcasts that the largest fleet holds."""
-    return float(case.scenario.platform.transcode.max_nodes * case.run.plan.broadcasts)
-
-
 def unstable_after_s(case: Case) -> float:
     """Return when more broadcasts want a place than the largest fleet has, to a tick; NaN if that never happens.
 
@@ -63,8 +58,14 @@ def unstable_after_s(case: Case) -> float:
     """
     ticks = case.run.ticks
     wanted = ticks["broadcasts_wanted"] - ticks["broadcasts_source_only"]
-    beyond = ticks["t_s"][wanted > most_places(case)]
+    beyond = ticks["t_s"][wanted > case.run.most_places]
     return float(beyond.iloc[0]) if len(beyond) else math.nan
+
+
+def seen_months_of(case: Case) -> float:
+    """Return how many times all the ticks make a month; what is left of the horizon after the last is not seen."""
+    seen_s = len(case.run.ticks) * case.scenario.horizon.tick_s
+    return months(seen_s, case.scenario.prices.hours_per_month)
 
 
 def months_of(case: Case) -> float:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from scenarios.nodes import Purchase
 from sim.capacity import rated
 from sim.cost import egress_usd, node_usd
-from sim.metrics.case import Case, Metric, months_of, ratio, total
+from sim.metrics.case import Case, Metric, months_of, ratio, seen_months_of, total
 from sim.metrics.serving import chat_nodes
 
 PURCHASES: dict[Purchase, str] = {
@@ -41,7 +41,7 @@ def chat_usd_per_month(case: Case) -> float:
 
 def egress_usd_per_month(case: Case) -> float:
     """Return what delivery to viewers, chat included, costs in a month."""
-    delivered = (total(case, "egress_bytes") + total(case, "chat_delivered_bytes")) * months_of(case)
+    delivered = (total(case, "egress_bytes") + total(case, "chat_delivered_bytes")) * seen_months_of(case)
     return egress_usd(case.catalogue.egress[case.scenario.prices.egress], delivered)
 
 

@@ -51,9 +51,7 @@ def interrupted_per_1000_h(case: Case) -> float:
 
 def outage_mean_s(case: Case) -> float:
     """Return how long an interrupted broadcast was away, on average over interruptions."""
-    rows = case.run.broadcasts
-    hit = rows[rows["interruptions"] > 0]
-    return ratio(float(hit["gap_s"].sum()), float(hit["interruptions"].sum()))
+    return ratio(case.run.tally.away_s, float(case.run.tally.counts.get("interrupted", 0)))
 
 
 def can_interrupt(case: Case) -> bool:

@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from sim.metrics.case import Case, Metric, most_places, unstable_after_s
+from sim.metrics.case import Case, Metric, ratio, unstable_after_s
 from sim.sampling import Floats
 from sim.scale_events import flaps
 
@@ -36,8 +36,17 @@ def places_used_mean(case: Case) -> float:
 
 
 def places_used_p95(case: Case) -> float:
-    """Return the share of places taken that is not exceeded in 95 % of the ticks."""
-    return float(np.quantile(1.0 - case.run.ticks["room_free"], 0.95))
+    """Return the share of places taken that is not exceeded in 95 % of the ticks; those without a node do not count."""
+    ticks = case.run.ticks
+    taken = 1.0 - ticks["room_free"][ticks["nodes_ready"] > 0]
+    return float(np.quantile(taken, 0.95)) if len(taken) else math.nan
+
+
+def fragmentation(case: Case) -> float:
+    """Return the share of the ready nodes' free room that the source that takes most cannot use."""
+    ready, ticks = _ready(case), case.run.ticks
+    free, stranded = (float(ready @ ticks[name].to_numpy(float)) for name in ("room_free", "room_stranded"))
+    return ratio(stranded, free)
 
 
 def spare_node_hours(case: Case) -> float:
@@ -51,7 +60,8 @@ def lacking_node_hours(case: Case) -> float:
 
 
 def _needed(case: Case) -> Floats:
-    return np.ceil(_demand(case) / case.run.plan.broadcasts - 1e-9)
+    needed: Floats = np.ceil(_demand(case) / case.run.places_per_node - 1e-9)
+    return needed
 
 
 def flaps_per_day(case: Case) -> float:
@@ -64,7 +74,7 @@ def flaps_per_day(case: Case) -> float:
 def headroom(case: Case) -> float:
     """Return 1 - the demand that is not exceeded in 99.9 % of ticks ÷ places of the largest fleet."""
     wanted = float(np.quantile(case.run.ticks["broadcasts_wanted"], 0.999))
-    return 1.0 - wanted / most_places(case)
+    return 1.0 - ratio(wanted, case.run.most_places)
 
 
 def exhausted_in_s(case: Case) -> float:
@@ -92,6 +102,13 @@ SCALING: dict[str, Metric] = {
     ),
     "places_used_mean": Metric("scaling", "1", "places of ready nodes in use, mean", places_used_mean),
     "places_used_p95": Metric("scaling", "1", "places of ready nodes in use, 95th percentile", places_used_p95),
+    "fragmentation": Metric(
+        "scaling",
+        "1",
+        "free room of ready nodes that the largest source cannot use",
+        fragmentation,
+        lambda case: len(case.scenario.workload.sources) > 1,
+    ),
     "spare_node_hours": Metric("scaling", "node-hours", "ready beyond what was needed", spare_node_hours),
     "lacking_node_hours": Metric("scaling", "node-hours", "lacking for those who waited", lacking_node_hours),
     "flaps_per_day": Metric("scaling", "1/day", "changes of the fleet taken back within half an hour", flaps_per_day),

@@ -74,7 +74,7 @@ def _has(resource: str) -> Callable[[Case], bool]:
 SERVING: dict[str, Metric] = {
     "nodes_peak": Metric("transcode", "nodes", "nodes needed at the highest moment", nodes_peak),
     "broadcasts_per_node": Metric(
-        "transcode", "broadcasts", "broadcasts a node holds", lambda case: float(case.run.plan.broadcasts)
+        "transcode", "broadcasts", "broadcasts a node holds", lambda case: case.run.places_per_node
     ),
     **{
         f"full_node_{resource}": Metric(

@@ -16,16 +16,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from small_measurement import CASE, LADDER, SOURCE, choice, small_plan
+from small_measurement import CASE, LADDER, choice, small_plan
 from typer.testing import CliRunner
 
-from pipeline.load.clip import source_clip
 from pipeline.measure import depths, load_run, measurement, session
 from pipeline.measure.child import Child
 from pipeline.measure.host import cpu_times
 from pipeline.measure.load_run import run_load, stream_name
 from pipeline.measure.measurement import measure
-from pipeline.measure.plan import Window
 from pipeline.measure.rows import Labels, rows_of
 from pipeline.measure.server import ServerConfig
 from scenarios.errors import EncoderUnavailable, NotReady
@@ -44,12 +42,18 @@ def cache(clip_cache):
 
 @pytest.fixture(scope="module")
 def measured(tmp_path_factory, cache):
-    """A bundle of two loads, what was said meanwhile, and how often progress was told."""
-    said, progress = [], []
+    """A bundle of two loads, what was said meanwhile, how often progress was told, and what each load gave."""
+    said, progress, loads = [], [], []
+
+    def kept(*arguments, **options):
+        loads.append(run_load(*arguments, **options))
+        return loads[-1]
+
     out = tmp_path_factory.mktemp("out") / "bundle"
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_CACHE_HOME", str(cache.parent))
         patch.setattr(session, "PAUSE_S", 0.0)
+        patch.setattr(session, "run_load", kept)
         measure(
             out,
             plan=PLAN,
@@ -57,7 +61,7 @@ def measured(tmp_path_factory, cache):
             say=said.append,
             progress=lambda elapsed_s, doing: progress.append((elapsed_s, doing)),
         )
-    return out, said, progress
+    return out, said, progress, loads
 
 
 @pytest.fixture(scope="module")
@@ -81,7 +85,7 @@ def test_the_bundle_describes_the_measurement(bundle):
 
 
 def test_budget_and_results_were_told(measured):
-    _, said, progress = measured
+    _, said, progress, _ = measured
     assert said[1].startswith("encoder x264")
     assert said[0].startswith("budget 60 s, about 34 s expected: loads of 4 segments of 1 s")
     assert said[2].startswith("N = 1: ")
@@ -172,10 +176,9 @@ def test_a_child_that_does_not_answer_is_ended():
 
 
 @pytest.fixture(scope="module")
-def raw(cache):
-    clip = source_clip(SOURCE, folder=cache)
-    window = Window(segments=3, segment_s=1.0, warm_up_segments=1)
-    return run_load(1, window=window, clip=clip, ladder=LADDER, backend="x264", preset="ultrafast")
+def raw(measured):
+    """What one stream gave."""
+    return measured[3][0]
 
 
 def judged(raw):

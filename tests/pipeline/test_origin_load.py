@@ -380,8 +380,8 @@ def test_a_server_that_runs_out_of_file_descriptors_says_so_once_and_recovers():
                 async with viewer.get("/healthz") as answer:
                     assert "out of file descriptors" in (await answer.json())["alerts"]["descriptors"]
                 spent_s = _cpu_s(pid)
-                await asyncio.sleep(2.0)
-                assert _cpu_s(pid) - spent_s < 1.0, "it spins"
+                await asyncio.sleep(1.0)
+                assert _cpu_s(pid) - spent_s < 0.5, "it spins"
             resource.prlimit(pid, resource.RLIMIT_NOFILE, (64, 64))
             await _publish_and_leave(rtmp_port, server.publish_url.rsplit("/", 1)[1])
             await _until_status(viewer, "/healthz", 200)

@@ -69,7 +69,25 @@ def places(slot: Slot, path: Path = (), above: tuple[type, ...] = ()) -> Iterato
             yield from places(Slot((form,)).below(0), (*path, 0), above)
 
 
-PLACES = tuple(dict(places(top(Scenario))).items())
+PLACES = dict(places(top(Scenario)))
+"""Every path, with what may stand there."""
+
+
+def _reached(path: Path) -> Path:
+    """Return as much of a path as the base has: what leads into an empty list or an absent part is made whole."""
+    here: Any = base()
+    for step, key in enumerate(path):
+        if (isinstance(here, dict) and key in here) or (
+            isinstance(here, tuple) and isinstance(key, int) and key < len(here)
+        ):
+            here = here[key]
+        else:
+            return path[:step]
+    return path
+
+
+REACHED = tuple(_reached(path) for path in PLACES)
+"""For every place one that a change can be made at; a part with many places below it stands here as often."""
 
 
 def documents() -> st.SearchStrategy[dict[str, Any]]:
@@ -80,7 +98,8 @@ def documents() -> st.SearchStrategy[dict[str, Any]]:
 @st.composite
 def changes(draw: st.DrawFn) -> Change:
     """Draw a place and what becomes of it."""
-    path, slot = draw(st.sampled_from(PLACES))
+    path = draw(st.sampled_from(REACHED))
+    slot = PLACES[path]
     what = draw(st.integers(0, 9))
     if what == 0:
         return Change(path, None, is_removed=True)

@@ -70,7 +70,7 @@ def test_failures_interrupt_and_bring_back():
     }
     assert run.tally.viewer_seconds_lost > 0
     back = run.broadcasts[(run.broadcasts["interruptions"] > 0) & (run.broadcasts["outcome"] == "ended")]
-    assert (back["gap_s"] > 1.0).all()
+    assert (back["gap_s"] >= 0.5).all()  # the first wait of 1 s, less its jitter
     assert set(run.events["kind"]) >= {"zone_loss", "spot_storm", "node_loss", "rolling_deploy", "scale out"}
     assert (run.nodes["purchase"] == "spot").any()
     lost = one(**STRESS["auth under failures"]).broadcasts

@@ -27,6 +27,14 @@ PLATFORMS = {
     "short broadcasts": {"workload.broadcasts.duration": {"kind": "constant", "mean_s": 45.0}},
     "fine ticks": {"horizon.tick_s": 1.0},
     "fine syncs": {"platform.transcode.autoscaler": {"kind": "queue", "sync_period_s": 1.0}},
+    "an event": {
+        "workload.events": [{"name": "final", "at_s": 600.0, "ramp_s": 600.0, "uplift": 5.0, "on": "both"}],
+    },
+    "spot nodes and a lost zone": {
+        "platform.transcode.zones": ["a", "b"],
+        "platform.transcode.pools": [{"name": "spot", "purchase": "spot", "interruptions": {"per_hour": 1.0}}],
+        "failures": [{"kind": "zone_loss", "at_s": 1800.0, "zones": ["a"], "duration_s": 600.0}],
+    },
     "fixed fleet": {"platform.transcode.autoscaler": {"kind": "fixed"}, "platform.transcode.min_nodes": 30},
     "auth makes wait": {
         "workload.broadcasts.peak_concurrent": 600.0,

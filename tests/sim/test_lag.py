@@ -30,9 +30,9 @@ def test_a_node_falls_behind_and_catches_up():
 def test_beyond_the_limit_pictures_are_dropped():
     env, lag = meter([1.5], drop_after_s=3.0)
     lag.placed(0, 0)
-    env.run(until=20)  # 3 s behind after 6 s; 0.5 s a second are dropped for 14 s
+    env.run(until=20)  # 3 s behind after 6 s; for 14 s a third is dropped of what comes
     lag.finish()
-    assert lag.dropped_s == pytest.approx(7.0)
+    assert lag.dropped_s == pytest.approx(14.0 / 3)
     assert lag.lag_area_s2 == pytest.approx(3.0 * 6 / 2 + 3.0 * 14)
 
 

@@ -23,7 +23,7 @@ from sim.timeline import MOST_MOMENTS, MOST_NODES, MOST_POINTS, NODES, PLATFORM,
 @pytest.fixture(scope="module")
 def records() -> Records:
     one = simulate(scenario(), profile(), load_catalogue(), seed=3, replication=0)
-    return Records(one.ticks, one.nodes, one.horizon_s)
+    return Records(one.ticks, one.nodes, one.horizon_s, one.events)
 
 
 def events(records: Records) -> list[dict]:
@@ -69,6 +69,8 @@ def test_slices_are_the_lives_of_the_nodes(records):
     booting_s = slices[slices["name"] == "booting"].groupby("node")["dur"].sum() / 1e6
     assert booting_s.max() <= 300.0
     assert set(slices["name"]) == {"booting", "ready", "draining"}
+    drained_s = (nodes["gone_s"].fillna(records.horizon_s) - nodes["draining_s"]).dropna().sum()
+    assert slices[slices["name"] == "draining"]["dur"].sum() / 1e6 == pytest.approx(drained_s, abs=1e-3)
 
 
 def test_counters_are_the_ticks(records):
@@ -80,8 +82,15 @@ def test_counters_are_the_ticks(records):
     assert last["ts"] == row["t_s"] * 1e6
 
 
-def test_orders_and_ends_of_nodes_are_moments(records):
-    moments = pd.DataFrame(event | event["args"] for event in events(records) if event["ph"] == "i")
+def test_scale_events_are_moments(records):
+    moments = [event for event in events(records) if event["ph"] == "i"]
+    assert [event["name"] for event in moments].count("scale out") == (records.moments["kind"] == "scale out").sum() > 0
+
+
+def test_orders_and_ends_of_nodes_are_moments_where_the_run_kept_none(records):
+    moments = pd.DataFrame(
+        event | event["args"] for event in events(records._replace(moments=None)) if event["ph"] == "i"
+    )
     assert moments[moments["name"] == "nodes ordered"]["nodes"].sum() == len(records.nodes)
     assert moments[moments["name"] == "nodes gone"]["nodes"].sum() == records.nodes["gone_s"].notna().sum()
 
