@@ -5,7 +5,7 @@ run ticks once in the day, which leaves the control plane. A slice of 40 broadca
 of the evening is also run viewer by viewer and request by request (`benchmarks.per_viewer`): CPU per viewer-second
 there ÷ CPU per viewer-second of the whole day.
 
-`--largest SHARE` stops at a share of the size.
+`--size SHARE` tells a day of a share of the size, and takes the four sizes in proportion to it.
 """
 
 from __future__ import annotations
@@ -22,7 +22,8 @@ from benchmarks.per_viewer import PerViewer
 from benchmarks.twitch_day_of_size import SCENARIO, SEED, changed
 from scenarios import load_scenario
 
-SHARES = (0.125, 0.25, 0.5, 1.0)
+SHARES = (0.25, 0.5, 1.0, 2.0)
+"""Sizes whose cost is compared, around the one that is told."""
 DAY_S = 86_400.0
 ONE_CORE = os.environ | {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
 SLICE = {
@@ -53,22 +54,23 @@ def fixed(sizes: list[float], costs: list[float]) -> float:
     return statistics.linear_regression(sizes, costs).intercept
 
 
-def measured(largest: float) -> dict[str, object]:
-    """Return every figure of the benchmark, with the largest size as the one that is told."""
-    days = [child(largest * share) for share in SHARES]
-    control = child(largest, DAY_S)
+def measured(size: float) -> dict[str, object]:
+    """Return every figure of the benchmark; told is the day of a share `size` of the whole."""
+    days = [child(size * share) for share in SHARES]
+    control = child(size, DAY_S)
     totals = PerViewer(changed(load_scenario(SCENARIO), SLICE), seed=SEED, replication=0).run()
-    day = days[-1]
+    day = days[SHARES.index(1.0)]
     fluid_cpu_s = day["cpu_s"] / day["viewer_seconds"]
     slice_cpu_s = totals.cpu_s / totals.viewer_seconds
     return {
         "machine": machine(),
-        "share_of_the_size": largest,
+        "share_of_the_size": size,
         **day,
         "life_cycles_per_cpu_s": control["broadcasts"] / control["cpu_s"],
         "control_plane_cpu_s": control["cpu_s"],
         "slope": slope([one["broadcasts"] for one in days], [one["cpu_s"] for one in days]),
         "fixed_cpu_s": fixed([one["broadcasts"] for one in days], [one["cpu_s"] for one in days]),
+        "sizes": list(SHARES),
         "cpu_s_by_size": [one["cpu_s"] for one in days],
         "ratio_to_per_viewer": slice_cpu_s / fluid_cpu_s,
         "slice": {
@@ -87,7 +89,7 @@ def measured(largest: float) -> dict[str, object]:
 def main() -> None:
     """Print the figures: one JSON object with `--json`, else a line a key."""
     arguments = sys.argv[1:]
-    show(measured(float(arguments[arguments.index("--largest") + 1]) if "--largest" in arguments else 1.0))
+    show(measured(float(arguments[arguments.index("--size") + 1]) if "--size" in arguments else 1.0))
 
 
 if __name__ == "__main__":

@@ -165,6 +165,7 @@ class Scenario(SpecModel):
 
     def _failure_findings(self) -> Iterator[Finding]:
         zones = self.platform.transcode.zones
+        yield from self._together_findings()
         for index, failure in enumerate(self.failures):
             path = ("failures", index)
             if failure.at_s >= self.horizon.horizon_s:
@@ -192,6 +193,19 @@ class Scenario(SpecModel):
                 pool.purchase in ("spot", "preemptible") for pool in self.platform.transcode.pools
             ):
                 yield Finding(path, "there is no spot node for a storm to take", "add a pool with purchase: spot")
+
+    def _together_findings(self) -> Iterator[Finding]:
+        """Yield losses of CDN regions that leave no cluster because they overlap."""
+        known = set(self.platform.cdn.cluster_regions or ())
+        losses = [(index, failure) for index, failure in enumerate(self.failures) if isinstance(failure, ZoneLoss)]
+        for index, failure in losses:
+            others = [other for _, other in losses if other.at_s <= failure.at_s <= other.at_s + other.duration_s]
+            if len(others) > 1 and known and {region for other in others for region in other.cdn_regions} >= known:
+                yield Finding(
+                    ("failures", index, "cdn_regions"),
+                    "no cluster is left while the failures before it last",
+                    "keep one region at every moment",
+                )
 
     def _region_findings(self) -> Iterator[Finding]:
         clusters = self.platform.cdn.cluster_regions

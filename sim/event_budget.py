@@ -7,12 +7,14 @@ slip of a unit wants to be told at once; who means it says so.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
 from scipy import signal
 
 from scenarios.errors import Problem, ScenarioError
+from scenarios.law import mean_s
 from scenarios.scenario import Finding, Scenario
 from sim.components.live_rate import live_rate
 
@@ -82,8 +84,32 @@ def estimate(scenario: Scenario) -> Budget:
         path = ("platform", "transcode", "autoscaler", "sync_period_s")
         parts.append(Part("syncs of the autoscaler", horizon.horizon_s / period_s, path))
         parts.append(Part("nodes booted", demand.rise, size))
+    parts += _of_nodes(scenario)
     record_bytes = (demand.arrivals + demand.before) * BYTES_PER_BROADCAST + ticks * BYTES_PER_TICK
     return Budget(tuple(parts), record_bytes + demand.cells * BYTES_PER_CELL)
+
+
+def _of_nodes(scenario: Scenario) -> Iterator[Part]:
+    """Yield what nodes do by themselves: a retry, a scan or a life of a microsecond is a slip of a unit as well."""
+    transcode, horizon_s = scenario.platform.transcode, scenario.horizon.horizon_s
+    path: tuple[str | int, ...] = ("platform", "transcode")
+    limited = any(pool.launch_failure or pool.taken_back or pool.available_max is not None for pool in transcode.pools)
+    if limited or scenario.failures:
+        yield Part("orders of nodes made again", horizon_s / transcode.launch_retry_s, (*path, "launch_retry_s"))
+    scan_s = getattr(getattr(transcode.autoscaler, "provisioner", None), "scan_s", None)
+    if scan_s is not None:
+        scans = 2 * horizon_s / scan_s
+        yield Part("scans of the provisioner", scans, (*path, "autoscaler", "provisioner", "scan_s"))
+    starting_s = sum(mean_s(law) for law in (transcode.scheduling, transcode.boot, transcode.image_pull))
+    for number, pool in enumerate(transcode.pools):
+        how = pool.taken_back
+        if how is None:
+            continue
+        nodes = max(pool.min_nodes, transcode.min_nodes / len(transcode.pools))
+        lives = nodes * horizon_s * how.rate_per_s
+        if how.max_life_s is not None:
+            lives = max(lives, nodes * horizon_s / (how.max_life_s + starting_s))
+        yield Part("nodes taken back", lives, (*path, "pools", number, "interruptions"))
 
 
 def beyond_budget(scenario: Scenario, replications: int) -> Finding | None:

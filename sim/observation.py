@@ -34,6 +34,7 @@ class Crowd:
     def __init__(self, scenario: Scenario, table: BroadcastTable, named: Callable[[str], np.random.Generator]) -> None:
         workload, platform, horizon = scenario.workload, scenario.platform, scenario.horizon
         self._tick_s, self._table = horizon.tick_s, table
+        self._mean_session_s = workload.audience.mean_session_s
         self.audience = Audience(
             workload.audience, horizon, table, named, regions=workload.regions, events=workload.events
         )
@@ -85,7 +86,9 @@ class Crowd:
         if cut_off is not None:
             rows = live[watched]
             self._returns.interrupted(rows, cut_off[self._table.region[rows]] if self._in_regions else cut_off[0])
-        back = self._returns.step(live, watched, wanted, self._tick_s)
+        # In equilibrium as many ask the players' auth service anyway as leave.
+        joins_per_s = float(wanted.sum()) / self._mean_session_s
+        back = self._returns.step(live, watched, wanted, self._tick_s, joins_per_s=joins_per_s)
         delivered = self._deliver(mix, live[watched], back.served[watched], source_only[watched])
         return {
             "broadcasts_wanted": float(live.size),

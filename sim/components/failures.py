@@ -6,6 +6,7 @@ Every failure that begins is told, with the nodes and broadcasts it hits, so tha
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Callable, Generator, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import singledispatch
@@ -76,7 +77,7 @@ class Site:
         told: kind and name of what begins, nodes and broadcasts that it hits.
         position: returns the position in [0, 1) at which chance stands for a node, belonging to the node.
         zones_of_ingest: where ingest nodes stand, as many in each; the zones of the pools if empty.
-        down: zone → failures that hold it down now.
+        down: zone → failures that hold it down now; `regions_down` the same by region of the CDN.
     """
 
     env: simpy.Environment
@@ -88,19 +89,25 @@ class Site:
     told: Callable[[Failure, Sequence[int], Sequence[int]], None]
     position: Callable[[int], float]
     zones_of_ingest: Sequence[str] = ()
-    down: dict[str, int] = field(default_factory=dict)
+    down: Counter[str] = field(default_factory=Counter)
+    regions_down: Counter[str] = field(default_factory=Counter)
 
     def turn_zones(self, zones: Iterable[str], *, down: bool) -> None:
         """Take a zone's share of ingest away, or give it back; a zone that is lost twice at once is down once."""
         among = set(self.zones_of_ingest or self.zones)
         before = self._share_down(among)
-        for zone in zones:
-            self.down[zone] = self.down.get(zone, 0) + (1 if down else -1)
+        (self.down.update if down else self.down.subtract)(zones)
         if change := self._share_down(among) - before:
             self.ingest_down(change)
 
     def _share_down(self, among: set[str]) -> float:
-        return sum(self.down.get(zone, 0) > 0 for zone in among) / len(among)
+        return sum(self.down[zone] > 0 for zone in among) / len(among)
+
+    def turn_regions(self, regions: Sequence[str], *, down: bool) -> None:
+        """Take the CDN clusters of regions away, or bring back those that nothing else holds down."""
+        changed = [region for region in regions if self.regions_down[region] == (0 if down else 1)]
+        (self.regions_down.update if down else self.regions_down.subtract)(regions)
+        self.clusters_down(changed, down)
 
     def pools_in(self, zones: Iterable[str]) -> list[int]:
         """Return the pools that stand in zones."""
@@ -135,11 +142,11 @@ def _(failure: ZoneLoss, site: Site) -> Process:
     site.hit(failure, nodes)
     site.fleet.close(pools)
     site.turn_zones(failure.zones, down=True)
-    site.clusters_down(failure.cdn_regions, True)
+    site.turn_regions(failure.cdn_regions, down=True)
     site.fleet.kill(nodes, "zone lost")
     yield site.env.timeout(failure.duration_s)
     site.turn_zones(failure.zones, down=False)
-    site.clusters_down(failure.cdn_regions, False)
+    site.turn_regions(failure.cdn_regions, down=False)
     site.fleet.reopen(pools)
 
 

@@ -3,10 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import simpy
 
 from scenarios.retry import Retry
+
+
+@dataclass(eq=False, slots=True)
+class Away:
+    """One absence of a publisher: attempts made to end it."""
+
+    attempts: int = 0
 
 
 class Publishers:
@@ -30,24 +38,24 @@ class Publishers:
         position: Callable[[int, int], float],
     ) -> None:
         self._env, self._retry, self._ask, self._gave_up, self._position = env, retry, ask, gave_up, position
-        self._attempts: dict[int, int] = {}
-        """Who is away or asks again → attempts made."""
+        self._away: dict[int, Away] = {}
+        """Who is away or asks again."""
         self.attempts = 0
         """All attempts ever made."""
 
     def __contains__(self, broadcast: int) -> bool:
-        return broadcast in self._attempts
+        return broadcast in self._away
 
     def __len__(self) -> int:
-        return len(self._attempts)
+        return len(self._away)
 
     def all(self) -> list[int]:
         """Return who is away or asks again, ascending."""
-        return sorted(self._attempts)
+        return sorted(self._away)
 
     def interrupted(self, broadcast: int) -> None:
         """Let a publisher that was cut off begin to come back."""
-        self._attempts[broadcast] = 0
+        self._away[broadcast] = Away()
         self._next(broadcast)
 
     def refused(self, broadcast: int) -> None:
@@ -56,20 +64,21 @@ class Publishers:
 
     def back(self, broadcast: int) -> None:
         """It is on again, or has stopped by itself."""
-        del self._attempts[broadcast]
+        del self._away[broadcast]
 
     def _next(self, broadcast: int) -> None:
-        made = self._attempts[broadcast]
+        away = self._away[broadcast]
+        made = away.attempts
         if self._retry.attempts is not None and made >= self._retry.attempts:
-            del self._attempts[broadcast]
+            del self._away[broadcast]
             self._gave_up(broadcast)
             return
         delay_s = delay_before(self._retry, made, self._position(broadcast, made))
-        self._env.timeout(delay_s).callbacks.append(lambda _: self._attempt(broadcast, made))
+        self._env.timeout(delay_s).callbacks.append(lambda _: self._attempt(broadcast, away, made))
 
-    def _attempt(self, broadcast: int, made: int) -> None:
-        if self._attempts.get(broadcast) == made:  # else it has stopped, or has begun anew
-            self._attempts[broadcast] = made + 1
+    def _attempt(self, broadcast: int, away: Away, made: int) -> None:
+        if self._away.get(broadcast) is away and away.attempts == made:  # else it has stopped, or has begun anew
+            away.attempts += 1
             self.attempts += 1
             self._ask(broadcast)
 

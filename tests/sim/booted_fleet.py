@@ -26,14 +26,17 @@ class BootedFleet:
         deadline_s: longest wait for a place.
         places: broadcasts a node holds.
         drain: what becomes of the broadcasts of a node that goes.
+        pools: of the fleet; one if None.
     """
 
-    def __init__(self, spec, ends_s, *, boot_s=120.0, max_nodes=5000, deadline_s=1e6, places=PLACES, drain=None):
+    def __init__(
+        self, spec, ends_s, *, boot_s=120.0, max_nodes=5000, deadline_s=1e6, places=PLACES, drain=None, pools=None
+    ):
         self.env = simpy.Environment()
         self.interrupted, self._ends_s = [], ends_s
         self.fleet = Fleet(
             self.env,
-            pools=[Pool("only", "a", places, (1,))],
+            pools=pools or [Pool("only", "a", places, (1,))],
             source_of=[0] * len(ends_s),
             max_nodes=max_nodes,
             startup=lambda: Startup(0.0, boot_s),

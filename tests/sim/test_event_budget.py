@@ -16,7 +16,7 @@ from sim import event_budget
 from sim.assembly import simulate
 from sim.clock import Clock
 from sim.comparison import compare
-from sim.event_budget import beyond_budget, estimate
+from sim.event_budget import beyond_budget, estimate, require_budget
 from sim.replication import run
 
 PLATFORMS = {
@@ -138,3 +138,26 @@ def test_the_command_says_where_and_goes_on_when_forced(verb, tmp_path, monkeypa
     code, out, told = command("--force", "--json")
     assert (code, told) == (0, "")
     assert out.startswith("{")
+
+
+@pytest.mark.parametrize(
+    ("changes", "path"),
+    [
+        (
+            {"launch_retry_s": 1e-6, "pools": ({"name": "p", "available_max": 1},)},
+            "platform.transcode.launch_retry_s",
+        ),
+        (
+            {
+                "boot": {"kind": "constant", "mean_s": 0.0},
+                "pools": ({"name": "p", "purchase": "preemptible", "interruptions": {"max_life_s": 1e-6}},),
+            },
+            "platform.transcode.pools.0.interruptions",
+        ),
+    ],
+)
+def test_what_nodes_do_by_themselves_is_in_the_budget(changes, path):
+    hasty = scenario(**{f"platform.transcode.{key}": value for key, value in changes.items()})
+    with pytest.raises(ScenarioError) as refused:
+        require_budget(hasty, 3)
+    assert refused.value.problems[0].field == path

@@ -5,14 +5,17 @@ from __future__ import annotations
 import math
 
 import pytest
+from booted_fleet import PLACES, BootedFleet
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from test_failures import fail
 from watched_fleet import Watched, spot
 
 from scenarios.admission import PartnersFirst
+from scenarios.autoscaler import QueueAutoscaler
 from scenarios.failures import RollingDeploy, SpotStorm, ZoneLoss
 from sim.components.admission import Crowd, policy
+from sim.components.failures import Site
 from sim.components.node import NodeState
 from sim.components.pools import Pool, shared_out
 from sim.components.rooms import Rooms
@@ -258,3 +261,30 @@ def test_sources_that_need_more_than_a_node_find_no_place():
     world.request(0)
     assert [why for _, _, why in world.refused] == ["refused: no place"]
     assert world.fleet.places_left(0) == 0
+
+
+def test_a_region_that_is_lost_twice_comes_back_once():
+    world = Watched([])
+    turned = []
+    site = Site(
+        world.env,
+        world.fleet,
+        ["a"],
+        [None],
+        lambda share: None,
+        lambda *what: turned.append(what),
+        lambda *_: None,
+        lambda _: 0.0,
+    )
+    for down in (True, True, False, False):
+        site.turn_regions(("east",), down=down)
+    assert turned == [(["east"], True), ([], True), ([], False), (["east"], False)]
+
+
+def test_a_scale_in_that_the_pools_do_not_allow_is_not_told():
+    pools = (Pool("kept", "a", PLACES, (1,), least=6),)
+    booted = BootedFleet(QueueAutoscaler(kind="queue", scale_in_window_s=0.0), [], pools=pools)
+    booted.start(0)
+    booted.run(300.0)
+    assert booted.fleet.ready == 6
+    assert booted.autoscaling.change == []

@@ -166,3 +166,25 @@ def test_fragmentation_is_told_where_sources_differ_and_only_there():
     run_, found = measured(**SHORT)
     assert "fragmentation" not in found
     assert "room_stranded" not in run_.ticks
+
+
+@pytest.mark.parametrize(("at_s", "found"), [(60.0, True), (900.0, False)])
+def test_losses_that_together_leave_no_cluster_are_refused(at_s, found):
+    regions = tuple({"name": name, "share": 0.5} for name in ("east", "west"))
+    losses = tuple(
+        {"kind": "zone_loss", "at_s": moment_s, "zones": (zone,), "duration_s": 300.0, "cdn_regions": (region,)}
+        for moment_s, zone, region in ((30.0, "a", "east"), (at_s, "b", "west"))
+    )
+    platform = scenario(
+        **SHORT
+        | {
+            "workload.regions": regions,
+            "platform.cdn": {"clusters": 2, "cluster_regions": ("east", "west")},
+            "platform.transcode.zones": ("a", "b", "c"),
+            "failures": losses,
+        }
+    )
+    findings = [finding for finding in platform.findings(load_catalogue()) if finding.path[0] == "failures"]
+    assert [finding.path for finding in findings] == ([("failures", 1, "cdn_regions")] if found else [])
+    if not found:
+        run(platform, profile(), replications=2)

@@ -53,3 +53,14 @@ def test_who_stops_while_away_asks_no_more():
 @pytest.mark.parametrize(("position", "delay_s"), [(0.0, 4.0), (0.5, 8.0), (0.75, 10.0)])
 def test_jitter_spreads_evenly(position, delay_s):
     assert delay_before(Retry(first_s=2.0, jitter=0.5), 2, position) == delay_s
+
+
+def test_an_absence_has_its_own_attempts():
+    """Back before its first attempt, and cut off again: what was planned before is not made."""
+    env, publishers, asked, _ = coming_back(succeed_at=(1,), first_s=4.0, factor=2.0)
+    publishers.interrupted(7)
+    env.run(until=3.0)
+    publishers.back(7)
+    publishers.interrupted(7)
+    env.run()
+    assert [at for at, _ in asked] == [7.0]

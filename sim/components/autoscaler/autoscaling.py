@@ -75,8 +75,8 @@ class Autoscaling:
             if wanted > current:
                 self._note(self._fleet.order(wanted - current))
             elif wanted < current:
-                self._fleet.drain(current - wanted)
-                self._note(wanted - current)
+                self._fleet.drain(current - wanted)  # pools may hold more: what counts is what goes
+                self._note(self._fleet.nodes - current)
 
     def _note(self, change: int) -> None:
         if change:
