@@ -125,6 +125,13 @@ SERVING: dict[str, Metric] = {
         lambda case: 1.0 - ratio(total(case, "egress_missed_bytes"), total(case, "egress_bytes")),
     ),
     "egress_peak_bps": Metric("cdn", "bit/s", "to viewers, busiest tick", lambda case: peak_bps(case, "egress_bytes")),
+    "edge_busiest_utilisation": Metric(
+        "cdn",
+        "1",
+        "network of the busiest edge in use, busiest tick",
+        lambda case: peak(case, "edge_busiest_utilisation"),
+        lambda case: case.scenario.platform.cdn.edge_nic_bps is not None,
+    ),
     "origin_egress_peak_bps": Metric(
         "origin", "bit/s", "from the origin, busiest tick", lambda case: peak_bps(case, "origin_egress_bytes")
     ),

@@ -25,7 +25,7 @@ NEEDS_FAILURES = {
     *("source_only_fraction", "interrupted", "moved", "lost", "interrupted_per_1000_h", "outage_mean_s"),
     *("viewer_hours_lost", "viewer_hours_away", "publisher_attempts", "player_retries_peak_per_s"),
     *("blast_radius_broadcasts", "blast_radius_viewers", "recovery_s"),
-    *("late_segment_fraction", "dropped_video_fraction"),
+    *("late_segment_fraction", "dropped_video_fraction", "edge_busiest_utilisation"),
 }
 """What a platform without failures, whose broadcasts all cost alike and all have a ladder, has nothing of."""
 SMALL = scenario(**{"horizon.horizon_s": 1800.0})
