@@ -17,7 +17,7 @@ def found(tmp_path_factory):
     """What is fitted to some loads of one ladder, by who knows every cost."""
     folder = tmp_path_factory.mktemp("scheduling") / "bundle"
     write_runs(folder, [Series("chief", {1: 1, 2: 1, 4: 1, 5: 1})], identity="runs", held_out=False, day_cv=0.0)
-    return fit_scheduling(observed_loads(gather([folder])), true_profile().middle())
+    return fit_scheduling(observed_loads(gather([folder])), true_profile().middle(), workers=2)
 
 
 def test_latencies_are_met_where_the_costs_are_known(found):

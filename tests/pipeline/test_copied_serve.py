@@ -65,7 +65,7 @@ def coded_pictures(path, *options: str) -> list[bytes]:
 @pytest.mark.requires_ffmpeg
 @pytest.mark.parametrize(
     ("seconds", "gop"),
-    [(6, 60), (6, 30), pytest.param(120, 48, marks=[pytest.mark.long, pytest.mark.timeout(600)])],
+    [(4, 60), (4, 30), pytest.param(120, 48, marks=[pytest.mark.long, pytest.mark.timeout(600)])],
 )
 def test_viewers_of_the_source_rung_get_what_was_published_and_rungs_stay_aligned(tmp_path, scenario, seconds, gop):
     source = tmp_path / "source.flv"

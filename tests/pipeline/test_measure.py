@@ -28,6 +28,7 @@ from pipeline.measure.rows import Labels, rows_of
 from pipeline.measure.server import ServerConfig
 from scenarios.errors import EncoderUnavailable, NotReady
 from sim.calibration import n_max_search
+from sim.calibration.cores import Scheduling
 from sim.calibration.fit import fit
 from sim.calibration.replay import replay
 from sim.calibration.tables import read_bundle
@@ -52,7 +53,6 @@ def measured(tmp_path_factory, cache):
     out = tmp_path_factory.mktemp("out") / "bundle"
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_CACHE_HOME", str(cache.parent))
-        patch.setattr(session, "PAUSE_S", 0.0)
         patch.setattr(session, "run_load", kept)
         measure(
             out,
@@ -134,15 +134,16 @@ def test_cpu_of_the_process_covers_its_stages(bundle):
         assert 1e7 < run.rss_bytes < 1e9
 
 
-@pytest.mark.parametrize("searches_n_max", [False, pytest.param(True, marks=pytest.mark.long)])
-def test_the_loop_closes_on_real_measurements(measured, bundle, searches_n_max, monkeypatch):
-    """Short of the search for the largest load, which takes a minute for streams of which a node holds so many."""
-    if not searches_n_max:
+@pytest.mark.parametrize("whole", [False, pytest.param(True, marks=pytest.mark.long)])
+def test_the_loop_closes_on_real_measurements(measured, bundle, whole, monkeypatch):
+    """Short of the scheduler's fit and of the search for the largest load, of streams of which a node holds so many."""
+    known = None if whole else Scheduling(0.5, 0.004, 0.0002)
+    if not whole:
         monkeypatch.setattr(n_max_search, "predicted_n_max", lambda holds, naive: naive)
     valid = bundle.runs[bundle.runs["verdict"] != "void"]
     if set(valid["concurrent_streams"]) != {1, 2} or (valid["verdict"] != "holds").any():
         pytest.fail(f"the machine is too busy for two tiny streams: {bundle.runs['void_reason'].tolist()}")
-    profile = fit([measured[0]], name="tiny", draws=50, node_cores=(2,))
+    profile = fit([measured[0]], name="tiny", draws=50, node_cores=(2,), scheduling=known)
     assert 0 < profile.coefficient("encode_cpu_s_per_pixel").middle < 0.02 / (320 * 180)
     result = replay(measured[0], profile)
     cpu = result.metrics[(result.metrics["metric"] == "cpu") & (result.metrics["load"] == 1)].iloc[0]

@@ -6,7 +6,6 @@ import pytest
 from small_measurement import choice, small_plan
 
 import sim
-from pipeline.measure import session
 from pipeline.measure.measurement import measure
 from pipeline.measure.plan import Case
 from scenarios import load_scenario
@@ -42,7 +41,6 @@ def folder(tmp_path_factory, clip_cache):
     out = tmp_path_factory.mktemp("out") / "bundle"
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_CACHE_HOME", str(clip_cache))
-        patch.setattr(session, "PAUSE_S", 0.0)
         return measure(out, plan=PLAN, choice=choice()).folder
 
 
