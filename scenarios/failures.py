@@ -47,7 +47,10 @@ class SpotStorm(_AtMoment):
 
 
 class RollingDeploy(_AtMoment):
-    """Every node that is there is replaced by a new one, some at a time."""
+    """Every node that is there is replaced by a new one, some at a time.
+
+    It waits while fewer nodes are ready than are wanted, so that a platform that is short of nodes holds it up.
+    """
 
     kind: Literal["rolling_deploy"]
     surge: PositiveRatio = 0.25

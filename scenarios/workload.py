@@ -123,7 +123,10 @@ class Audience(SpecModel):
     """
     popularity: Popularity = Popularity()
     rung_shares: dict[str, Ratio]
-    """Share of viewers on each rung of the ladder; they sum to 1."""
+    """Share of viewers on each rung of the ladder; they sum to 1.
+
+    Where a source leaves a rung out, its viewers take the nearest below it, or above where there is none.
+    """
     noise: DayNoise = DayNoise()
     raids: Annotated[tuple[Raid, ...], Field(max_length=10_000)] = ()
     random_raids: RandomRaids | None = None

@@ -18,7 +18,7 @@ def interval_text(mean: float, low: float, high: float, unit: str) -> tuple[str,
     if math.isnan(mean):
         return "–", "–"
     if math.isinf(mean):
-        return "never within the run", "–"
+        return "not within the run", "–"
     factor, name = _scale(mean, unit)
     if mean == 1 and unit in COUNTED:
         name = unit.removesuffix("s")

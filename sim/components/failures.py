@@ -105,8 +105,9 @@ class Site:
 
     def turn_regions(self, regions: Sequence[str], *, down: bool) -> None:
         """Take the CDN clusters of regions away, or bring back those that nothing else holds down."""
-        changed = [region for region in regions if self.regions_down[region] == (0 if down else 1)]
-        (self.regions_down.update if down else self.regions_down.subtract)(regions)
+        named = dict.fromkeys(regions)  # each once
+        changed = [region for region in named if self.regions_down[region] == (0 if down else 1)]
+        (self.regions_down.update if down else self.regions_down.subtract)(list(named))
         self.clusters_down(changed, down)
 
     def pools_in(self, zones: Iterable[str]) -> list[int]:

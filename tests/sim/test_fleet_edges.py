@@ -277,7 +277,7 @@ def test_a_region_that_is_lost_twice_comes_back_once():
         lambda _: 0.0,
     )
     for down in (True, True, False, False):
-        site.turn_regions(("east",), down=down)
+        site.turn_regions(("east", "east"), down=down)
     assert turned == [(["east"], True), ([], True), ([], False), (["east"], False)]
 
 
