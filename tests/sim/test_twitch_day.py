@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from benchmarks.twitch_day import fixed, slope
+from benchmarks.twitch_day import slope
 from benchmarks.twitch_day_of_size import SCENARIO, cost, of_size
 from scenarios import load_scenario
 
@@ -35,7 +35,3 @@ def test_it_runs():
 
 def test_the_slope_is_that_of_a_power():
     assert slope([1.0, 2.0, 4.0, 8.0], [3.0, 3 * 2**1.1, 3 * 4**1.1, 3 * 8**1.1]) == pytest.approx(1.1)
-
-
-def test_the_fixed_cost_is_that_of_a_line():
-    assert fixed([1.0, 2.0, 4.0], [7.0, 12.0, 22.0]) == pytest.approx(2.0)
