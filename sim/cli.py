@@ -146,7 +146,8 @@ def run(
 
 def _print_run(result: RunResult, choice: str) -> None:
     """Print the answer of a run: the question, what it rests on, the table, failures, what binds."""
-    from sim.answer import binding_text, failure_rows, node_price_text
+    from sim.answer import binding_text, failure_rows
+    from sim.fleet_grounds import node_price_text
 
     scenario = result.scenario
     print(scenario.title, "", scenario.question, "", sep="\n")
@@ -158,7 +159,7 @@ def _print_run(result: RunResult, choice: str) -> None:
         print_table(failure_rows(hit), ("failure", "at", "nodes", "broadcasts", "viewers", "99 % are back after"))
     if result.unstable:
         print(f"\n{result.unstable}.")
-    print(f"\n{binding_text(result)}. The transcode nodes' dollars are at {node_price_text(result)}.")
+    print(f"\n{binding_text(result)}. The transcode nodes' dollars are at {node_price_text(scenario)}.")
     print(f"{result.replications} replications of {scenario.horizon.horizon_s / 3600:g} h, seed {result.seed}.")
 
 

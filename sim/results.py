@@ -28,6 +28,7 @@ from sim.accelerated import encoding_accelerator
 from sim.blast_radius import failures
 from sim.carried import PlanRange, carried_grounds, plan_range, range_ground
 from sim.coverage import extrapolation
+from sim.fleet_grounds import fleet_grounds
 from sim.format import interval_text, range_text
 from sim.held_out_text import held_out_text
 from sim.metrics import METRICS, summarise
@@ -88,10 +89,9 @@ class RunResult:
         if rows.empty:
             return ""
         most = self.scenario.platform.transcode.max_nodes
-        return (
-            f"UNSTABLE in {len(rows)} of {self.replications} runs: from {rows.median() / 3600:.2g} h after the start "
-            f"on (median) more broadcasts want a place than {most:,} nodes (max_nodes) hold; no wait is told there"
-        )
+        after_s = rows.median()
+        begin = "the start" if after_s <= self.scenario.horizon.tick_s else f"{after_s / 3600:.2g} h after the start"
+        return f"UNSTABLE in {len(rows)} of {self.replications} runs: from {begin} on (median) more broadcasts want a place than {most:,} nodes (max_nodes) hold; no wait is told there"
 
     def failures(self) -> pd.DataFrame:
         """Return what each failure hits and how long it takes until service is back, as `blast_radius.failures`."""
@@ -326,6 +326,7 @@ def _rests_on(scenario: Scenario, profile: Profile) -> Iterator[str]:
         yield f"price: {instance.price_usd_per_hour:g} USD per hour for {spec.instance} ({cited.source}, {cited.date})"
     if spec.nic_bps is not None:
         yield f"assumed: {spec.nic_bps / 1e9:g} Gbit/s of network for a {spec.instance} node"
+    yield from fleet_grounds(scenario)
     table = load_catalogue().egress[scenario.prices.egress]
     yield f"egress at {table.name} ({table.citation.source}, {table.citation.date})"
     yield "assumed: the rest of the scenario's inputs, unless a comment in it names a source"

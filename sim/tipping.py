@@ -1,8 +1,8 @@
 """At which value of an input a decision flips, with the noise of the days taken into account.
 
 One dotted path is set to a value in both scenarios, both are run on the same days, and the difference of one metric is
-looked at with its interval: at the ends first, then wherever the sign is not told yet. What is assumed need not be known
-exactly where a decision stays the same over all of its range.
+looked at with its interval: at the ends first, then wherever the sign is not told yet. What is assumed need not be
+known exactly where a decision stays the same over all of its range.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -84,7 +85,7 @@ class TippingPoint:
         if self.bracket is None:
             return None
         inside = [look for look in self.looks if self.bracket[0].value <= look.value <= self.bracket[1].value]
-        for one, other in zip(inside, inside[1:], strict=False):
+        for one, other in pairwise(inside):
             if one.difference * other.difference <= 0 and one.difference != other.difference:
                 part = one.difference / (one.difference - other.difference)
                 return one.value + part * (other.value - one.value)

@@ -52,8 +52,11 @@ def peak_bps(case: Case, column: str) -> float:
 
 
 def most_places(case: Case) -> float:
-    """Return the broadcasts that the largest fleet holds."""
-    return float(case.scenario.platform.transcode.max_nodes * case.run.plan.broadcasts)
+    """Return the broadcasts that the largest fleet holds; where sources differ, in their mean and at most."""
+    plan = case.run.plan
+    whole = not case.scenario.workload.source_mix
+    places = plan.broadcasts if whole else 1.0 / float((plan.demand / plan.capacity).max())
+    return float(case.scenario.platform.transcode.max_nodes * places)
 
 
 def unstable_after_s(case: Case) -> float:

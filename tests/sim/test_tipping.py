@@ -1,4 +1,4 @@
-"""A decision flips where it must: found inside its bracket, told with its noise, and refused where nothing can be varied."""
+"""A decision flips where it must: inside its bracket, told with its noise, and refused where nothing can be varied."""
 
 from __future__ import annotations
 
