@@ -91,7 +91,10 @@ class RunResult:
         most = self.scenario.platform.transcode.max_nodes
         after_s = rows.median()
         begin = "the start" if after_s <= self.scenario.horizon.tick_s else f"{after_s / 3600:.2g} h after the start"
-        return f"UNSTABLE in {len(rows)} of {self.replications} runs: from {begin} on (median) more broadcasts want a place than {most:,} nodes (max_nodes) hold; no wait is told there"
+        return (
+            f"UNSTABLE in {len(rows)} of {self.replications} runs: from {begin} on (median) more broadcasts want a "
+            f"place than {most:,} nodes (max_nodes) hold; no wait is told there"
+        )
 
     def failures(self) -> pd.DataFrame:
         """Return what each failure hits and how long it takes until service is back, as `blast_radius.failures`."""
