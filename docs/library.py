@@ -190,7 +190,7 @@ def page(kept: dict[str, Any]) -> str:
 def _scenario(name: str, told: dict[str, Any]) -> list[str]:
     lines = [f"## {name}", "", f"**{told['question']}**", ""]
     if "refused" in told:
-        return [*lines, f"`run` refuses it: {told['refused']}.", "", *_commands(command("validate", name)), ""]
+        return [*lines, f"`run` refuses it: {told['refused']}.", "", *_commands(command("run", name)), ""]
     lines += [" ".join(told["answer"]), ""]
     if told["failures"]:
         lines += ["| failure | at | nodes | broadcasts | viewers | 99 % are back after |", "|---|---|---|---|---|---|"]

@@ -52,7 +52,7 @@ def node_price_text(scenario: Scenario) -> str:
     spec = scenario.platform.transcode
     if not spec.pools:
         return f"{_base_price(spec, None)} USD per node-hour"
-    each = [f"{_base_price(spec, pool)}{_less(pool)} ({pool.name})" for pool in spec.pools]
+    each = [f"{_base_price(spec, pool)}{_less(pool)} ({pool.name})" for pool in _used(spec)]
     return f"{', '.join(each)} USD per node-hour"
 
 
@@ -70,8 +70,13 @@ def _less(pool: NodePool) -> str:
     return f" less {pool.discount:.0%}" if pool.discount else ""
 
 
+def _used(spec: Transcode) -> list[NodePool]:
+    """Return the pools that may ever have a node."""
+    return [pool for pool in spec.pools if (pool.weight or pool.min_nodes) and pool.available_max != 0]
+
+
 def _prices(spec: Transcode) -> Iterator[str]:
-    for pool in spec.pools:
+    for pool in _used(spec):
         if pool.price_usd_per_hour is not None:
             yield f"assumed: {pool.price_usd_per_hour:g} USD per hour for a node of pool {pool.name}"
         if pool.discount:
@@ -84,7 +89,7 @@ def _prices(spec: Transcode) -> Iterator[str]:
 
 
 def _interruptions(spec: Transcode) -> Iterator[str]:
-    for pool in spec.pools:
+    for pool in _used(spec):
         how = pool.taken_back
         if how is not None:
             yield f"assumed: nodes of pool {pool.name} are taken back {_rate(how)}, with {how.notice_s:g} s notice" + (

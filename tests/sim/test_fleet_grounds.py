@@ -76,3 +76,10 @@ def test_laws_are_told_in_a_few_words_and_their_means_add_up():
     assert law_text(Weibull(kind="weibull", mean_s=60.0, shape=2.0)) == "weibull, mean 60 s, shape 2"
     assert law_text(Observed(kind="observed", values_s=(10.0, 30.0))) == "observed, mean 20 s"
     assert startup_mean_s(scenario().platform.transcode) == 195.0
+
+
+def test_a_pool_that_may_never_have_a_node_is_not_told():
+    unused = [{**SPOT, "weight": 0.0}, {"name": "none", "purchase": "reserved", "discount": 0.3, "available_max": 0}]
+    text = "\n".join(grounds(platform__transcode__pools=[{"name": "on-demand"}, *unused]))
+    assert "discount" not in text
+    assert "taken back" not in text
