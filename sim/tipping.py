@@ -143,14 +143,16 @@ class TippingPoint:
         return interval_text(amount, math.nan, math.nan, METRICS[self.metric].unit)[0]
 
     def _at(self, look: Look) -> str:
+        if not isinstance(self.against, str):
+            told = "" if look.sign else ", not told apart"
+            return f"at {self._value(look.value)} it is {self._amount(self.against + look.difference)}{told}"
         amount = self._amount(abs(look.difference)).replace("%", "points")
         if look.low == look.high == 0.0:
             told = "nothing differs"
         elif look.sign == 0:
             told = "it is not told apart"
         else:
-            whose = "the second has" if isinstance(self.against, str) else "it is"
-            told = f"{whose} {amount} {'more' if look.sign > 0 else 'less'}"
+            told = f"the second has {amount} {'more' if look.sign > 0 else 'less'}"
         return f"at {self._value(look.value)} {told}"
 
 
