@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from scenarios.profile import Profile
     from scenarios.reading.loaded import Loaded
     from scenarios.scenario import Scenario
+    from sim.bracket import TippingPoint
     from sim.results import RunResult
-    from sim.tipping import TippingPoint
     from sim.varied import Span
 
 language = typer.Typer()
@@ -40,6 +40,9 @@ Flip = Annotated[
     typer.Option(metavar="PATH=LOW..HIGH", help="also tell at which value of this input, as under set, it flips"),
 ]
 By = Annotated[str, typer.Option(metavar="METRIC", help="what --flip looks at, by its name in --json")]
+Below = Annotated[
+    float | None, typer.Option(metavar="VALUE", help="of --by, up to which the scenario holds; goes with --flip")
+]
 BY = "transcode_usd_per_month"
 
 
@@ -94,9 +97,7 @@ def run(
     ] = None,
     flip: Flip = None,
     by: By = BY,
-    below: Annotated[
-        float | None, typer.Option(metavar="VALUE", help="of --by, up to which the scenario holds; goes with --flip")
-    ] = None,
+    below: Below = None,
     extrapolate: Extrapolate = False,
     force: Force = False,
     json: Json = False,

@@ -7,11 +7,8 @@ known exactly where a decision stays the same over all of its range.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
-from dataclasses import dataclass
-from itertools import pairwise
-from typing import Any, NamedTuple
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -19,171 +16,12 @@ from scenarios.errors import CalibrationError, Problem, ScenarioError
 from scenarios.profile import Profile
 from scenarios.reading.phrases import did_you_mean
 from scenarios.scenario import Scenario
+from sim.bracket import STEPS, Look, TippingPoint, search
 from sim.comparison import FEWEST_REPLICATIONS, paired_difference
-from sim.format import interval_text
 from sim.metrics import METRICS
 from sim.replication import run
 from sim.sampling import Floats
-from sim.varied import NotThereError, Span, number_at, number_text, with_value
-
-STEPS = 8
-"""Values looked at, the two ends included."""
-CLOSE_ENOUGH = 0.005
-"""A gap that is this part of the range is not divided further."""
-
-
-class Look(NamedTuple):
-    """What was seen at one value: the mean difference and its 95 % interval."""
-
-    value: float
-    difference: float
-    low: float
-    high: float
-
-    @property
-    def sign(self) -> int:
-        """1 or -1 where the interval lies on one side of 0; 0 where it does not, or nothing differs."""
-        return 1 if self.low > 0 else -1 if self.high < 0 else 0
-
-
-@dataclass(frozen=True)
-class TippingPoint:
-    """What a search found.
-
-    Attributes:
-        path: what was varied.
-        metric: what was compared.
-        against: what the second scenario's metric was held against: the first scenario's title, or a number.
-        looks: every value looked at, ascending.
-    """
-
-    path: str
-    metric: str
-    against: str | float
-    looks: tuple[Look, ...]
-
-    @property
-    def bracket(self) -> tuple[Look, Look] | None:
-        """The nearest values between which the sign changes and is told on both sides; None if there is no such."""
-        first, last = self.looks[0], self.looks[-1]
-        if first.sign * last.sign >= 0:
-            return None
-        right = next(look for look in self.looks if look.sign == last.sign)
-        return [look for look in self.looks if look.value < right.value and look.sign == first.sign][-1], right
-
-    @property
-    def undecided(self) -> tuple[float, float] | None:
-        """The lowest and highest value inside the bracket at which no sign could be told; None if there is none."""
-        if self.bracket is None:
-            return None
-        inside = [look.value for look in self.looks if self.bracket[0].value < look.value < self.bracket[1].value]
-        return (inside[0], inside[-1]) if inside else None
-
-    @property
-    def crossing(self) -> float | None:
-        """Where the mean difference is 0, on the line between the nearest two values; None without a bracket."""
-        if self.bracket is None:
-            return None
-        inside = [look for look in self.looks if self.bracket[0].value <= look.value <= self.bracket[1].value]
-        for one, other in pairwise(inside):
-            if one.difference * other.difference <= 0 and one.difference != other.difference:
-                part = one.difference / (one.difference - other.difference)
-                return one.value + part * (other.value - one.value)
-        return None
-
-    @property
-    def verdict(self) -> str:
-        """`flips`, `does not flip` where both ends tell the same sign, or `cannot be told`."""
-        if self.bracket is not None:
-            return "flips"
-        return "does not flip" if self.looks[0].sign == self.looks[-1].sign != 0 else "cannot be told"
-
-    def text(self) -> str:
-        """Return the answer in one sentence."""
-        first, last = self.looks[0], self.looks[-1]
-        ends = f"{self._at(first)}, {self._at(last)}"
-        if self.bracket is not None:
-            left, right = (self._value(look.value) for look in self.bracket)
-            about = "" if self.crossing is None else f", at about {self._value(self.crossing)} in the mean"
-            open_part = ""
-            if self.undecided is not None:
-                one, other = map(self._value, self.undecided)
-                between = f"at {one}" if one == other else f"from {one} to {other}"
-                open_part = f"; {between} these days do not tell which"
-            return f"{self._what()} flips between {left} and {right} of {self.path}{about}: {ends}{open_part}"
-        span = f"between {self._value(first.value)} and {self._value(last.value)} of {self.path}"
-        if self.verdict == "does not flip":
-            return f"{self._what()} does not flip {span}: {ends}"
-        return f"{self._what()} cannot be told at both ends {span}: {ends}; more replications may tell"
-
-    def document(self) -> dict[str, Any]:
-        """Return the answer as plain data."""
-        return {
-            "path": self.path,
-            "metric": self.metric,
-            "against": self.against,
-            "verdict": self.verdict,
-            "between": [look.value for look in self.bracket] if self.bracket else None,
-            "undecided": list(self.undecided) if self.undecided else None,
-            "mean_is_0_at": self.crossing,
-            "looks": [
-                {name: value if math.isfinite(value) else None for name, value in look._asdict().items()}
-                for look in self.looks
-            ],
-        }
-
-    def _what(self) -> str:
-        against = "" if isinstance(self.against, str) else f" against {self._amount(self.against)}"
-        return f"'{METRICS[self.metric].meaning}'{against}"
-
-    def _value(self, value: float) -> str:
-        return number_text(self.path, value)
-
-    def _amount(self, amount: float) -> str:
-        return interval_text(amount, math.nan, math.nan, METRICS[self.metric].unit)[0]
-
-    def _at(self, look: Look) -> str:
-        if not isinstance(self.against, str):
-            told = "" if look.sign else ", not told apart"
-            return f"at {self._value(look.value)} it is {self._amount(self.against + look.difference)}{told}"
-        amount = self._amount(abs(look.difference)).replace("%", "points")
-        if look.low == look.high == 0.0:
-            told = "nothing differs"
-        elif look.sign == 0:
-            told = "it is not told apart"
-        else:
-            told = f"the second has {amount} {'more' if look.sign > 0 else 'less'}"
-        return f"at {self._value(look.value)} {told}"
-
-
-def search(look: Callable[[float], Look], low: float, high: float, *, steps: int = STEPS) -> tuple[Look, ...]:
-    """Return what was seen at the ends and, where they tell opposite signs, on both sides of the flip, ascending.
-
-    The widest gap next to what is told is halved until `steps` values were looked at or all gaps are narrow.
-    Whole numbers stay whole.
-
-    Args:
-        look: shows one value.
-        low: one end.
-        high: the other, above it.
-        steps: values looked at, at most.
-    """
-    whole = isinstance(low, int) and isinstance(high, int)
-    narrow = 1.0 if whole else CLOSE_ENOUGH * (high - low)
-    looks = [look(low), look(high)]
-    signs = looks[0].sign, looks[1].sign
-    if signs[0] * signs[1] >= 0:
-        return tuple(looks)
-    while len(looks) < steps:
-        right = next(at for at, one in enumerate(looks) if one.sign == signs[1])
-        left = max(at for at in range(right) if looks[at].sign == signs[0])
-        gaps = {(left, left + 1), (right - 1, right)}
-        at, after = max(sorted(gaps), key=lambda gap: looks[gap[1]].value - looks[gap[0]].value)
-        one, other = looks[at].value, looks[after].value
-        if other - one <= narrow:
-            break
-        looks.insert(after, look((one + other) // 2 if whole else (one + other) / 2))
-    return tuple(looks)
+from sim.varied import NotThereError, Span, number_at, with_value
 
 
 def tipping_point(
@@ -224,45 +62,58 @@ def tipping_point(
         CalibrationError: fewer than two replications, or see `run`.
     """
     require_metric(metric)
-    sides = [first, second]
-    scenarios = [side for side in sides if isinstance(side, Scenario)]
-    count = replications or max(side.replications for side in scenarios)
+    scenarios = [side for side in (first, second) if isinstance(side, Scenario)]
+    count = replications or max(scenario.replications for scenario in scenarios)
     if count < FEWEST_REPLICATIONS:
         raise CalibrationError(f"a difference needs at least {FEWEST_REPLICATIONS} replications, not {count}")
-    known: dict[int, Floats] = {}
+    how = {"seed": seed, "replications": count, "workers": workers, "extrapolate": extrapolate, "force": force}
+    low, high = _ends(scenarios, span)
+    sides = [
+        _Side(side, of, span.path, metric, how) for side, of in ((first, first_profile or profile), (second, profile))
+    ]
     done = 0
-
-    def values(side: int, value: float) -> Floats:
-        held = sides[side]
-        if not isinstance(held, Scenario):
-            return np.full(count, held)
-        try:
-            changed, is_same = with_value(held, span.path, value), False
-        except NotThereError:
-            changed, is_same = held, True
-        if is_same and side in known:
-            return known[side]
-        chosen = (first_profile or profile) if side == 0 else profile
-        result = run(
-            changed, chosen, seed=seed, replications=count, workers=workers, extrapolate=extrapolate, force=force
-        )
-        rows = result.values[result.values["metric"] == metric].sort_values("replication")
-        if rows.empty:
-            raise _unknown(metric, f"{held.title!r} has nothing of {metric}", "choose one that both have")
-        known[side] = rows["value"].to_numpy(float)
-        return known[side]
 
     def look(value: float) -> Look:
         nonlocal done
-        seen = Look(value, *paired_difference(values(0, value), values(1, value))[2:5])
+        seen = Look(value, *paired_difference(*(side.values(value) for side in sides))[2:5])
         done += 1
         if progress:
             progress(done, steps)
         return seen
 
-    low, high = _ends(scenarios, span)
     against = first.title if isinstance(first, Scenario) else first
     return TippingPoint(span.path, metric, against, search(look, low, high, steps=steps))
+
+
+@dataclass
+class _Side:
+    """One of the two that are held against each other: a scenario, or a number."""
+
+    held: Scenario | float
+    profile: Profile
+    path: str
+    metric: str
+    how: dict[str, int]
+    _unchanged: Floats | None = field(default=None, init=False)
+
+    def values(self, value: float) -> Floats:
+        """Return the metric by replication with the value at the path; run once where there is no such place."""
+        if not isinstance(self.held, Scenario):
+            return np.full(self.how["replications"], self.held)
+        if self._unchanged is not None:
+            return self._unchanged
+        try:
+            return self._run(with_value(self.held, self.path, value))
+        except NotThereError:
+            self._unchanged = self._run(self.held)
+            return self._unchanged
+
+    def _run(self, scenario: Scenario) -> Floats:
+        result = run(scenario, self.profile, **self.how)  # type: ignore[arg-type]
+        rows = result.values[result.values["metric"] == self.metric].sort_values("replication")
+        if rows.empty:
+            raise _unknown(self.metric, f"{scenario.title!r} has nothing of {self.metric}", "choose one that both have")
+        return rows["value"].to_numpy(float)
 
 
 def require_metric(metric: str) -> None:

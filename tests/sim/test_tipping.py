@@ -13,8 +13,9 @@ from typer.testing import CliRunner
 
 from headroom import application
 from scenarios.errors import ScenarioError
+from sim.bracket import Look, TippingPoint, search
 from sim.results import to_json
-from sim.tipping import Look, TippingPoint, search, tipping_point
+from sim.tipping import tipping_point
 from sim.varied import Span, number_text, parse_span, with_value
 
 SHORT = {
