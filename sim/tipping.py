@@ -113,7 +113,8 @@ class _Side:
         rows = result.values[result.values["metric"] == self.metric].sort_values("replication")
         if rows.empty:
             raise _unknown(self.metric, f"{scenario.title!r} has nothing of {self.metric}", "choose one that both have")
-        return rows["value"].to_numpy(float)
+        values: Floats = rows["value"].to_numpy(float)
+        return values
 
 
 def require_metric(metric: str) -> None:
