@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import pairwise, takewhile
 from typing import Any, NamedTuple
 
 from sim.format import interval_text
@@ -78,6 +78,15 @@ class TippingPoint:
         return None
 
     @property
+    def edge(self) -> float | None:
+        """Where only one end tells a sign: the farthest value from that end up to which it is told."""
+        ends = self.looks[0].sign, self.looks[-1].sign
+        if (ends[0] == 0) == (ends[1] == 0):
+            return None
+        from_told = self.looks if ends[0] else self.looks[::-1]
+        return list(takewhile(lambda look: look.sign == from_told[0].sign, from_told))[-1].value
+
+    @property
     def verdict(self) -> str:
         """`flips`, `does not flip` where both ends tell the same sign, or `cannot be told`."""
         if self.bracket is not None:
@@ -100,6 +109,9 @@ class TippingPoint:
         span = f"between {self._value(first.value)} and {self._value(last.value)} of {self.path}"
         if self.verdict == "does not flip":
             return f"{self._what()} does not flip {span}: {ends}"
+        if self.edge is not None:
+            side = f"up to {self._value(self.edge)}" if first.sign else f"from {self._value(self.edge)} on"
+            return f"{self._what()} can be told {side} alone {span}: {ends}; more replications may tell the rest"
         return f"{self._what()} cannot be told at both ends {span}: {ends}; more replications may tell"
 
     def document(self) -> dict[str, Any]:
@@ -111,6 +123,7 @@ class TippingPoint:
             "verdict": self.verdict,
             "between": [look.value for look in self.bracket] if self.bracket else None,
             "undecided": list(self.undecided) if self.undecided else None,
+            "told_up_to_or_from": self.edge,
             "mean_is_0_at": self.crossing,
             "looks": [
                 {name: value if math.isfinite(value) else None for name, value in look._asdict().items()}
@@ -143,10 +156,10 @@ class TippingPoint:
 
 
 def search(look: Callable[[float], Look], low: float, high: float, *, steps: int = STEPS) -> tuple[Look, ...]:
-    """Return what was seen at the ends and, where they tell opposite signs, on both sides of the flip, ascending.
+    """Return what was seen at the ends and, unless they tell the same, where the sign changes or is lost, ascending.
 
-    The widest gap next to what is told is halved until `steps` values were looked at or all gaps are narrow.
-    Whole numbers stay whole.
+    The widest gap next to what is told is halved until `steps` values were looked at or all gaps are narrow. Where
+    only one end tells a sign, the value up to which it does is looked for. Whole numbers stay whole.
 
     Args:
         look: shows one value.
@@ -157,16 +170,24 @@ def search(look: Callable[[float], Look], low: float, high: float, *, steps: int
     whole = isinstance(low, int) and isinstance(high, int)
     narrow = 1.0 if whole else CLOSE_ENOUGH * (high - low)
     looks = [look(low), look(high)]
-    signs = looks[0].sign, looks[1].sign
-    if signs[0] * signs[1] >= 0:
-        return tuple(looks)
-    while len(looks) < steps:
-        right = next(at for at, one in enumerate(looks) if one.sign == signs[1])
-        left = max(at for at in range(right) if looks[at].sign == signs[0])
-        gaps = {(left, left + 1), (right - 1, right)}
-        at, after = max(sorted(gaps), key=lambda gap: looks[gap[1]].value - looks[gap[0]].value)
-        one, other = looks[at].value, looks[after].value
+    while len(looks) < steps and (gaps := _gaps(looks)):
+        at = max(gaps, key=lambda gap: looks[gap + 1].value - looks[gap].value)
+        one, other = looks[at].value, looks[at + 1].value
         if other - one <= narrow:
             break
-        looks.insert(after, look((one + other) // 2 if whole else (one + other) / 2))
+        looks.insert(at + 1, look((one + other) // 2 if whole else (one + other) / 2))
     return tuple(looks)
+
+
+def _gaps(looks: Sequence[Look]) -> list[int]:
+    """Return the gaps between what is told and what is not, or what is told otherwise; each by its lower end."""
+    signs = [look.sign for look in looks]
+    if signs[0] == signs[-1]:
+        return []
+    if not signs[0]:
+        return [max(at for at, sign in enumerate(signs) if sign != signs[-1])]
+    if not signs[-1]:
+        return [min(at for at, sign in enumerate(signs) if sign != signs[0]) - 1]
+    right = signs.index(signs[-1])
+    left = max(at for at in range(right) if signs[at] == signs[0])
+    return sorted({left, right - 1})

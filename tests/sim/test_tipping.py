@@ -99,6 +99,16 @@ def test_the_part_that_the_days_do_not_tell_is_stated():
         assert TippingPoint("a.b", "nodes_peak", "first", search(noisy(0.4, 1.0), 0.0, 1.0)).bracket
 
 
+@pytest.mark.parametrize("flip", [0.05, 0.95])
+def test_where_only_one_end_is_told_the_value_up_to_which_it_is_told_is_found(flip):
+    found = TippingPoint("a.b", "nodes_peak", "first", search(noisy(flip, 0.3), 0.0, 1.0, steps=12))
+    exact = 0.35 if flip == 0.05 else 0.65
+    assert found.verdict == "cannot be told"
+    assert found.edge == pytest.approx(exact, abs=0.005)
+    assert ("can be told from" if flip == 0.05 else "can be told up to") in found.text()
+    assert found.document()["told_up_to_or_from"] == found.edge
+
+
 def test_whole_numbers_stay_whole_and_stop_side_by_side():
     found = search(noisy(6.5, 0.01), 1, 40, steps=20)
     assert all(isinstance(look.value, int) for look in found)
