@@ -26,7 +26,7 @@ DOCS = Path(__file__).parent
 PAGE = DOCS / "library.md"
 KEPT = DOCS / "measured" / "library.json"
 LIBRARY = DOCS.parent / "scenarios" / "library"
-FLIP_REPLICATIONS = 5
+FLIP_REPLICATIONS = 4
 CHECKED = 2
 """Replications whose figures are kept, for a test to repeat."""
 CHECKED_METRICS = ("nodes_peak", "transcode_usd_per_month", "viewers_peak")
@@ -100,7 +100,7 @@ HEAD = """# The library, answered
 Every scenario of `scenarios/library` with its question and the answer of a run: means over 10 replications, in brackets
 their 95 % intervals; where nobody measured the node, the range of all that is not known instead. A what-if is told by
 its differences on the same days. "Flips" says how far an assumed input may move before the decision changes
-(5 replications). `python docs/library.py` writes this page from what the runs say, and a test holds it to it.
+(4 replications). `python docs/library.py` writes this page from what the runs say, and a test holds it to it.
 """
 
 
@@ -117,7 +117,7 @@ def of_library(name: str) -> Scenario:
 
 
 def said(name: str, base: str | None) -> dict[str, Any]:
-    """Return what a scenario says: its texts, its answer or its differences, and what it flips at."""
+    """Return what a scenario says: its texts, and its answer or its differences."""
     scenario = of_library(name)
     found: dict[str, Any] = {"title": scenario.title, "question": scenario.question}
     try:
@@ -132,7 +132,6 @@ def said(name: str, base: str | None) -> dict[str, Any]:
     else:
         found["differences"] = differences(Comparison(result_of(base), result))
         found["flag"] = result.unstable
-    found["flips"] = [flip(name, base, *how) for how in FLIPS.get(name, ())]
     return found
 
 
@@ -198,7 +197,12 @@ def _scenario(name: str, told: dict[str, Any]) -> list[str]:
     if name in READ:
         lines += [READ[name], ""]
     lines += [f"- {line}" for line in told["grounds"]] + [""]
-    return lines + _flips(told) + _commands(command("run", name), *(one["command"] for one in told["flips"])) + [""]
+    return (
+        lines
+        + _flips(told)
+        + _commands(command("run", name), *(one["command"] for one in told.get("flips", ())))
+        + [""]
+    )
 
 
 def _what_if(base: str, name: str, told: dict[str, Any]) -> list[str]:
@@ -207,12 +211,12 @@ def _what_if(base: str, name: str, told: dict[str, Any]) -> list[str]:
         lines += [f"{told['flag']}.", ""]
     lines += [f"| | {base} | {name} | difference | 95 % interval | told apart |", "|---|---|---|---|---|---|"]
     lines += [f"| {' | '.join(row)} |" for row in told["differences"]] + [""]
-    commands = command("compare", base, name), *(one["command"] for one in told["flips"])
+    commands = command("compare", base, name), *(one["command"] for one in told.get("flips", ()))
     return lines + _flips(told) + _commands(*commands) + [""]
 
 
 def _flips(told: dict[str, Any]) -> list[str]:
-    return [line for one in told["flips"] for line in (one["text"], "")]
+    return [line for one in told.get("flips", ()) for line in (one["text"], "")]
 
 
 def _commands(*commands: str) -> list[str]:
@@ -232,14 +236,24 @@ def bases() -> dict[str, str | None]:
     return found
 
 
+def keep(told: dict[str, Any]) -> None:
+    """Write what was said so far, and the page once it is whole."""
+    KEPT.write_text(json.dumps(told, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    if told.keys() == bases().keys():
+        PAGE.write_text(page(told), encoding="utf-8")
+
+
 def main() -> None:
-    """Run what was asked for, keep what it says, and write the page."""
+    """Run what was asked for, then search where it flips; what is said is kept, and the page written, as it comes."""
     told, known = kept(), bases()
-    for name in sys.argv[1:] or known:
+    asked = sys.argv[1:] or list(known)
+    for name in asked:
         told[name] = said(name, known[name])
-        told = {each: told[each] for each in known if each in told}
-        KEPT.write_text(json.dumps(told, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-    PAGE.write_text(page(told), encoding="utf-8")
+        keep({each: told[each] for each in known if each in told})
+    for name in asked:
+        if "refused" not in told[name]:
+            told[name]["flips"] = [flip(name, known[name], *how) for how in FLIPS.get(name, ())]
+            keep({each: told[each] for each in known if each in told})
 
 
 if __name__ == "__main__":
