@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import re
 
+import pandas as pd
 import pytest
 from platforms import scenario
 from profiles import profile
 
 from sim import run
 from sim.answer import answer
+from sim.blast_radius import recovery_s
 
 LOSS = {"kind": "node_loss", "name": "rack", "at_s": 900.0, "share": 0.5}
 DEPLOY = {"kind": "rolling_deploy", "name": "new image", "at_s": 600.0, "drain_deadline_s": 60.0}
@@ -51,3 +53,13 @@ def test_a_month_of_other_than_whole_days_is_told_as_such(horizon_s, all_day):
     text = " ".join(answer(run(short, profile(), replications=2)))
     assert ("A month of the transcode nodes costs" in text) == all_day
     assert ("if all its hours were like these 0.5, costs" in text) != all_day
+
+
+def test_a_deploy_is_over_after_its_last_wave_and_any_other_failure_after_its_first():
+    ticks = pd.DataFrame(
+        {"t_s": [30.0 * tick for tick in range(1, 11)], "broadcasts_away": [0, 9, 0, 0, 0, 9, 9, 0, 0, 0]}
+    )
+    assert recovery_s(ticks, 30.0, 100, "zone_loss") == 90.0 - 30.0
+    assert recovery_s(ticks, 30.0, 100, "rolling_deploy") == 240.0 - 30.0
+    with pytest.raises(AssertionError):  # planted: the first wave taken for all of them
+        assert recovery_s(ticks, 30.0, 100, "rolling_deploy") == 60.0
