@@ -62,6 +62,7 @@ COMPARED = (
     "interrupted",
     "moved",
     "viewer_hours_lost",
+    "viewer_hours_away",
     "unserved_viewer_fraction",
     "recovery_s",
     "exhausted_in_s",
@@ -82,7 +83,8 @@ READ = {
     "rolling_deploy": (
         "A node that drains counts neither for the surge nor for the fleet, as with Kubernetes, so that the deploy "
         "holds far more nodes than the surge says for as long as nodes take to empty. An interrupted publisher finds "
-        "a new node ready and is back within seconds; it does so as often as its node is replaced."
+        "a new node ready and is back within seconds. Its gap is told until it has a place: the first segment from there "
+        "takes a segment's length more, which a broadcast that moves is charged."
     ),
     "guide_hpa": (
         "The queue of those who wait is empty when all have a place, and an empty queue asks for `minReplicas`. After "

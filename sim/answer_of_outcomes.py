@@ -34,7 +34,10 @@ def _losses(text: Mapping[str, str], mean: Mapping[str, float]) -> Iterator[str]
     if mean.get("moved", 0) > 0:
         yield f"Moved to another node: {text['moved']}."
     if mean.get("viewer_hours_lost", 0) > 0:
-        yield f"Viewers of those miss {text['viewer_hours_lost']}."
+        yield (
+            f"Viewers of those miss {text['viewer_hours_lost']} until the broadcast is back, and "
+            f"{text['viewer_hours_away']} until their players are."
+        )
 
 
 def _failures(result: RunResult) -> Iterator[str]:
