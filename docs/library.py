@@ -1,13 +1,14 @@
 """Runs the scenarios of the library and writes `docs/library.md` from what they say.
 
 `python docs/library.py` runs them all, about a quarter of an hour on one core; `python docs/library.py NAME ...` runs
-those and keeps the others as they are. What was said is kept in `measured/library.json`; no figure is typed by hand.
+those and keeps the others as they are; `--replications N` takes fewer, and the page says so. What was said is kept in
+`measured/library.json`; no figure is typed by hand.
 """
 
 from __future__ import annotations
 
+import argparse
 import json
-import sys
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -83,8 +84,8 @@ READ = {
     "rolling_deploy": (
         "A node that drains counts neither for the surge nor for the fleet, as with Kubernetes, so that the deploy "
         "holds far more nodes than the surge says for as long as nodes take to empty. An interrupted publisher finds "
-        "a new node ready and is back within seconds. Its gap is told until it has a place: the first segment from there "
-        "takes a segment's length more, which a broadcast that moves is charged."
+        "a new node ready and is back within seconds. Its gap is told until it has a place: the first segment from "
+        "there takes a segment's length more, which a broadcast that moves is charged."
     ),
     "guide_hpa": (
         "The queue of those who wait is empty when all have a place, and an empty queue asks for `minReplicas`. After "
@@ -99,15 +100,15 @@ READ = {
 """What the numbers mean, without any of them."""
 HEAD = """# The library, answered
 
-Every scenario of `scenarios/library` with its question and the answer of a run: means over 10 replications, in brackets
+Every scenario of `scenarios/library` with its question and the answer of a run: means over replications, in brackets
 their 95 % intervals; where nobody measured the node, the range of all that is not known instead. A what-if is told by
-its differences on the same days. "Flips" says how far an assumed input may move before the decision changes
-(4 replications). `python docs/library.py` writes this page from what the runs say, and a test holds it to it.
+its differences on the same days. "Flips" says how far an assumed input may move before the decision changes. The
+commands give the same figures again. `python docs/library.py` writes this page, and a test holds it to what it kept.
 """
 
 
 @cache
-def result_of(name: str, replications: int | None = None) -> RunResult:
+def result_of(name: str, replications: int) -> RunResult:
     """Return what a run of a library scenario says."""
     scenario = of_library(name)
     return run(scenario, load_profile(scenario.profile), replications=replications, workers=2)
@@ -118,21 +119,22 @@ def of_library(name: str) -> Scenario:
     return load_scenario(LIBRARY / f"{name}.yaml")
 
 
-def said(name: str, base: str | None) -> dict[str, Any]:
+def said(name: str, base: str | None, replications: int) -> dict[str, Any]:
     """Return what a scenario says: its texts, and its answer or its differences."""
     scenario = of_library(name)
     found: dict[str, Any] = {"title": scenario.title, "question": scenario.question}
     try:
-        result = result_of(name)
+        result = result_of(name, replications)
     except CalibrationError as error:
         return found | {"refused": str(error)}
+    found["replications"] = replications
     found["grounds"] = list(fleet_grounds(scenario))
     found["check"] = checked(result)
     if base is None:
         found["answer"] = [line for line in answer(result) if not line.startswith(binding_text(result))]
         found["failures"] = [list(row) for row in failure_rows(result.failures())]
     else:
-        found["differences"] = differences(Comparison(result_of(base), result))
+        found["differences"] = differences(Comparison(result_of(base, replications), result))
         found["flag"] = result.unstable
     return found
 
@@ -202,7 +204,7 @@ def _scenario(name: str, told: dict[str, Any]) -> list[str]:
     return (
         lines
         + _flips(told)
-        + _commands(command("run", name), *(one["command"] for one in told.get("flips", ())))
+        + _commands(f"{command('run', name)}{_as_run(told)}", *(one["command"] for one in told.get("flips", ())))
         + [""]
     )
 
@@ -213,8 +215,12 @@ def _what_if(base: str, name: str, told: dict[str, Any]) -> list[str]:
         lines += [f"{told['flag']}.", ""]
     lines += [f"| | {base} | {name} | difference | 95 % interval | told apart |", "|---|---|---|---|---|---|"]
     lines += [f"| {' | '.join(row)} |" for row in told["differences"]] + [""]
-    commands = command("compare", base, name), *(one["command"] for one in told.get("flips", ()))
+    commands = f"{command('compare', base, name)}{_as_run(told)}", *(one["command"] for one in told.get("flips", ()))
     return lines + _flips(told) + _commands(*commands) + [""]
+
+
+def _as_run(told: dict[str, Any]) -> str:
+    return f" --replications {told['replications']}"
 
 
 def _flips(told: dict[str, Any]) -> list[str]:
@@ -247,10 +253,15 @@ def keep(told: dict[str, Any]) -> None:
 
 def main() -> None:
     """Run what was asked for, then search where it flips; what is said is kept, and the page written, as it comes."""
+    parser = argparse.ArgumentParser(description=main.__doc__)
+    parser.add_argument("names", nargs="*", metavar="NAME")
+    parser.add_argument("--replications", type=int, default=10)
+    parser.add_argument("--flips-only", action="store_true", help="keep the runs, search anew where they flip")
+    options = parser.parse_args()
     told, known = kept(), bases()
-    asked = sys.argv[1:] or list(known)
-    for name in asked:
-        told[name] = said(name, known[name])
+    asked = options.names or list(known)
+    for name in [] if options.flips_only else asked:
+        told[name] = said(name, known[name], options.replications)
         keep({each: told[each] for each in known if each in told})
     for name in asked:
         if "refused" not in told[name]:
