@@ -111,7 +111,7 @@ commands give the same figures again. `python docs/library.py` writes this page,
 def result_of(name: str, replications: int) -> RunResult:
     """Return what a run of a library scenario says."""
     scenario = of_library(name)
-    return run(scenario, load_profile(scenario.profile), replications=replications, workers=2)
+    return run(scenario, load_profile(scenario.profile), replications=replications)
 
 
 def of_library(name: str) -> Scenario:
@@ -165,7 +165,6 @@ def flip(name: str, base: str | None, varied: str, metric: str, below: float | N
         parse_span(varied),
         metric=metric,
         replications=FLIP_REPLICATIONS,
-        workers=2,
     )
     verb = command("run", name) if isinstance(first, float) else command("compare", str(base), name)
     limit = f" --below {below:g}" if below is not None else ""
