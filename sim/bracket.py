@@ -67,10 +67,9 @@ class TippingPoint:
 
     @property
     def crossing(self) -> float | None:
-        """Where the mean difference is 0, on the line between the nearest two values; None without a bracket."""
-        if self.bracket is None:
-            return None
-        inside = [look for look in self.looks if self.bracket[0].value <= look.value <= self.bracket[1].value]
+        """Where the mean difference is 0, on the line between the nearest two values; None where it keeps its sign."""
+        ends = [look.value for look in self.bracket or (self.looks[0], self.looks[-1])]
+        inside = [look for look in self.looks if ends[0] <= look.value <= ends[1]]
         for one, other in pairwise(inside):
             if one.difference * other.difference <= 0 and one.difference != other.difference:
                 part = one.difference / (one.difference - other.difference)
@@ -97,9 +96,9 @@ class TippingPoint:
         """Return the answer in one sentence."""
         first, last = self.looks[0], self.looks[-1]
         ends = f"{self._at(first)}, {self._at(last)}"
+        about = "" if self.crossing is None else f", at about {self._value(self.crossing)} in the mean"
         if self.bracket is not None:
             left, right = (self._value(look.value) for look in self.bracket)
-            about = "" if self.crossing is None else f", at about {self._value(self.crossing)} in the mean"
             open_part = ""
             if self.undecided is not None:
                 one, other = map(self._value, self.undecided)
@@ -111,7 +110,8 @@ class TippingPoint:
             return f"{self._what()} does not flip {span}: {ends}"
         if self.edge is not None:
             side = f"up to {self._value(self.edge)}" if first.sign else f"from {self._value(self.edge)} on"
-            return f"{self._what()} can be told {side} alone {span}: {ends}; more replications may tell the rest"
+            flips = about.replace(", at", ", and flips at")
+            return f"{self._what()} can be told {side} alone {span}{flips}: {ends}; more replications may tell the rest"
         return f"{self._what()} cannot be told at both ends {span}: {ends}; more replications may tell"
 
     def document(self) -> dict[str, Any]:
