@@ -16,8 +16,8 @@ from typing import Any
 from scenarios import CalibrationError, Scenario, load_profile, load_scenario
 from sim import run
 from sim.answer import answer, binding_text, failure_rows
+from sim.assumed_grounds import assumed_grounds
 from sim.comparison import Comparison
-from sim.fleet_grounds import fleet_grounds
 from sim.metrics import METRICS
 from sim.results import RunResult
 from sim.tipping import tipping_point
@@ -133,7 +133,7 @@ def said(name: str, base: str | None, replications: int) -> dict[str, Any]:
     except CalibrationError as error:
         return found | {"refused": str(error)}
     found["replications"] = replications
-    found["grounds"] = list(fleet_grounds(scenario))
+    found["grounds"] = list(assumed_grounds(scenario))
     found["check"] = checked(result)
     if base is None:
         found["answer"] = [line for line in answer(result) if not line.startswith(binding_text(result))]

@@ -9,7 +9,7 @@ import pandas as pd
 
 from scenarios.catalogue import load_catalogue
 from sim.answer_of_outcomes import outcomes
-from sim.fleet_grounds import node_price_text
+from sim.assumed_grounds import node_price_text
 from sim.format import interval_text
 from sim.node_plan import RESOURCE_NAMES
 from sim.results import RunResult

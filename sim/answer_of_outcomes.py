@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping
 
-from sim.fleet_grounds import startup_mean_s
+from sim.assumed_grounds import startup_mean_s
 from sim.results import RunResult
 
 

@@ -148,7 +148,7 @@ def run(
 def _print_run(result: RunResult, choice: str) -> None:
     """Print the answer of a run: the question, what it rests on, the table, failures, what binds."""
     from sim.answer import binding_text, failure_rows
-    from sim.fleet_grounds import node_price_text
+    from sim.assumed_grounds import node_price_text
 
     scenario = result.scenario
     print(scenario.title, "", scenario.question, "", sep="\n")

@@ -25,10 +25,10 @@ from scenarios.errors import NotReady, Problem, ScenarioError
 from scenarios.profile import Profile
 from scenarios.scenario import Scenario
 from sim.accelerated import encoding_accelerator
+from sim.assumed_grounds import assumed_grounds
 from sim.blast_radius import failures
 from sim.carried import PlanRange, carried_grounds, plan_range, range_ground
 from sim.coverage import extrapolation
-from sim.fleet_grounds import fleet_grounds
 from sim.format import interval_text, range_text
 from sim.held_out_text import held_out_text
 from sim.metrics import METRICS, summarise
@@ -329,7 +329,7 @@ def _rests_on(scenario: Scenario, profile: Profile) -> Iterator[str]:
         yield f"price: {instance.price_usd_per_hour:g} USD per hour for {spec.instance} ({cited.source}, {cited.date})"
     if spec.nic_bps is not None:
         yield f"assumed: {spec.nic_bps / 1e9:g} Gbit/s of network for a {spec.instance} node"
-    yield from fleet_grounds(scenario)
+    yield from assumed_grounds(scenario)
     table = load_catalogue().egress[scenario.prices.egress]
     yield f"egress at {table.name} ({table.citation.source}, {table.citation.date})"
     yield "assumed: the rest of the scenario's inputs, unless a comment in it names a source"

@@ -34,7 +34,7 @@ def test_every_file_of_the_library_has_its_section_with_its_question():
 def test_what_a_scenario_rests_on_is_current():
     for name, told in KEPT.items():
         if "refused" not in told:
-            assert told["grounds"] == list(library.fleet_grounds(library.of_library(name))), name
+            assert told["grounds"] == list(library.assumed_grounds(library.of_library(name))), name
 
 
 def test_figures_repeat():

@@ -9,7 +9,7 @@ from platforms import scenario
 
 from scenarios import load_scenario
 from scenarios.law import Lognormal, Observed, Weibull
-from sim.fleet_grounds import fleet_grounds, law_text, node_price_text, startup_mean_s
+from sim.assumed_grounds import assumed_grounds, law_text, node_price_text, startup_mean_s
 
 LIBRARY = Path(__file__).parent.parent.parent / "scenarios" / "library"
 SPOT = {"name": "spot", "purchase": "spot", "discount": 0.64}
@@ -17,7 +17,7 @@ PREEMPTIBLE = {"name": "cheap", "purchase": "preemptible", "launch_failure": 0.0
 
 
 def grounds(**changes):
-    return list(fleet_grounds(scenario(**{path.replace("__", "."): value for path, value in changes.items()})))
+    return list(assumed_grounds(scenario(**{path.replace("__", "."): value for path, value in changes.items()})))
 
 
 def test_a_plain_fleet_rests_on_how_its_nodes_boot_and_a_fixed_one_not_even_on_that():
@@ -52,7 +52,7 @@ def test_pools_tell_discount_price_band_notice_life_and_failed_orders():
     ],
 )
 def test_failures_and_starts_of_the_library_are_told(name, told):
-    assert told in "\n".join(fleet_grounds(load_scenario(LIBRARY / f"{name}.yaml")))
+    assert told in "\n".join(assumed_grounds(load_scenario(LIBRARY / f"{name}.yaml")))
 
 
 def test_players_with_a_retry_of_their_own_have_a_line_of_their_own():

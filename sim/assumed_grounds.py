@@ -23,7 +23,7 @@ DISCOUNT_RANGE = {
 }
 
 
-def fleet_grounds(scenario: Scenario) -> Iterator[str]:
+def assumed_grounds(scenario: Scenario) -> Iterator[str]:
     """Yield the sentences: purchases, interruptions, starts of nodes, failures, moves and retries."""
     spec = scenario.platform.transcode
     yield from _prices(spec)
