@@ -8,7 +8,7 @@ from pydantic import Field
 
 from scenarios.base import Crowd, Moment, Name, PositiveSeconds, Seconds, SpecModel
 
-Ramp = Annotated[float, Field(ge=1, le=600)]
+Ramp = Annotated[Seconds, Field(ge=1, le=600)]
 
 
 class DayNoise(SpecModel):

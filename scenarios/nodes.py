@@ -67,7 +67,7 @@ class NodePool(SpecModel):
     zones: tuple[Name, ...] = ()
     """Some of `transcode.zones`; all of them if empty."""
     min_nodes: Count = 0
-    """Always held, in all zones together."""
+    """Always held, in all zones together; under an HPA only while it wants as many."""
     available_max: Annotated[int, Field(ge=0, le=1_000_000)] | None = None
     """The most that are to be had in each zone; null for no such limit."""
     weight: Annotated[float, Field(ge=0, le=1e6)] = 1.0

@@ -6,10 +6,16 @@ import math
 from collections.abc import Iterator
 
 from scenarios.catalogue import load_catalogue
-from sim.fleet_grounds import price_text, shares_of_kinds
+from sim.answer_of_outcomes import outcomes
+from sim.assumed_grounds import node_price_text
+from sim.fleet_grounds import shares_of_kinds
 from sim.format import interval_text
 from sim.node_plan import RESOURCE_NAMES
 from sim.results import RunResult
+
+DAY_S = 86_400.0
+TOO_MANY_REFUSED = 0.01
+"""Share of broadcasts refused from which a fleet is not called what is needed."""
 
 
 def value_text(mean: float, low: float, high: float, unit: str) -> str:
@@ -30,12 +36,8 @@ def answer(result: RunResult) -> list[str]:
     text = {row.metric: value_text(row.mean, row.low, row.high, row.unit) for row in result.summary.itertuples()}
     text |= {metric: result.texts(metric).value for metric in result.ranges}
     flag = [f"{result.unstable}."] if result.unstable else []
-    return [*flag, _size(result, text), _fullness(result, text), *_cost(result, text), *_quality(result, text)]
-
-
-def node_price_text(result: RunResult) -> str:
-    """Return the price of a transcode node, and whether it is assumed or listed."""
-    return price_text(result.scenario, load_catalogue())
+    told = [*flag, _size(result, text), _fullness(result, text), *_cost(result, text), *_quality(result, text)]
+    return [*told, *outcomes(result, text)]
 
 
 def binding_text(result: RunResult) -> str:
@@ -70,6 +72,8 @@ def _size(result: RunResult, text: dict[str, str]) -> str:
     peaks = result.values.loc[result.values["metric"] == "nodes_peak", "value"]
     if peaks.max() >= most:
         return f"{asked} reach the limit of {most:,} nodes (max_nodes) {room}; they may need more."
+    if result.summary.set_index("metric")["mean"]["refused_fraction"] > TOO_MANY_REFUSED:
+        return f"{asked} find no more than {text['nodes_peak']} {room}, which are too few."
     days = days_text(result, "nodes_peak")
     on_most_days = f"; 95 % of days need {days}" if days else ""
     return f"{asked} need {text['nodes_peak']} {room}{on_most_days}."
@@ -89,17 +93,21 @@ def _fullness(result: RunResult, text: dict[str, str]) -> str:
     binding = result.binding
     others = [name for name in RESOURCE_NAMES if name != binding and f"full_node_{name}" in text]
     stand = ", ".join(f"{RESOURCE_NAMES[name]} at {text[f'full_node_{name}']}" for name in others)
-    return (
-        f"{binding_text(result)}: on a full node it stands at {text[f'full_node_{binding}']} of "
-        f"what planning may use, {stand}."
-    )
+    binds = binding_text(result)
+    it_stands = "they stand" if binds.endswith("bind") else "it stands"
+    return f"{binds}: on a full node {it_stands} at {text[f'full_node_{binding}']} of what planning may use, {stand}."
 
 
 def _cost(result: RunResult, text: dict[str, str]) -> Iterator[str]:
     hour = text["usd_per_stream_hour"]
     an_hour = "" if hour == "–" else f": {_usd(hour, 'USD/h')} for an hour of broadcast"
     month = _usd(text["transcode_usd_per_month"])
-    yield f"A month of the transcode nodes costs {month}, at {node_price_text(result)}{an_hour}."
+    costs = f"costs {month}, at {node_price_text(result.scenario)}{an_hour}"
+    horizon_s = result.scenario.horizon.horizon_s
+    if horizon_s % DAY_S == 0:
+        yield f"A month of the transcode nodes {costs}."
+    else:
+        yield f"A month of the transcode nodes, if all its hours were like these {horizon_s / 3600:.3g}, {costs}."
     yield (
         f"Ingest nodes add {_usd(text['ingest_usd_per_month'])}, chat nodes {_usd(text['chat_usd_per_month'])}, "
         f"and delivery to viewers {_usd(text['egress_usd_per_month'])}, at list prices."

@@ -174,11 +174,12 @@ class Run:
 
     def _wire_autoscaling(self) -> Autoscaling:
         spec = self._scenario.platform.transcode
+        least = max(spec.min_nodes, sum(pool.min_nodes for pool in spec.pools))
         return Autoscaling(
             self._env,
             spec.autoscaler,
             FleetAndQueue(self._fleet, self._admission, spec.drain),
-            bounds=Bounds(spec.min_nodes, spec.max_nodes, max(1, int(self._made.largest.places_per_node + 1e-9))),
+            bounds=Bounds(least, spec.max_nodes, max(1, int(self._made.largest.places_per_node + 1e-9))),
             start_hour=self._scenario.horizon.start_hour,
         )
 

@@ -14,7 +14,7 @@ BEGINS_WITHIN_S = 3_600.0
 """Interruptions that begin later are not of this failure; a notice, or a drain deadline, delays them."""
 
 
-def recovery_s(ticks: pd.DataFrame, at_s: float, broadcasts: float) -> float:
+def recovery_s(ticks: pd.DataFrame, at_s: float, broadcasts: float, kind: str = "") -> float:
     """Return the time from a failure until 99 % of the broadcasts that it hits are not away, to a tick.
 
     0 if they never are, or if it hits none; infinite if the horizon comes first. Whoever is away counts, whatever did
@@ -24,6 +24,7 @@ def recovery_s(ticks: pd.DataFrame, at_s: float, broadcasts: float) -> float:
         ticks: of one replication.
         at_s: moment of the failure.
         broadcasts: that it hits.
+        kind: of the failure. A deploy takes its nodes in waves: it is over after the last of them.
     """
     if not broadcasts:
         return 0.0
@@ -31,7 +32,9 @@ def recovery_s(ticks: pd.DataFrame, at_s: float, broadcasts: float) -> float:
     away = np.flatnonzero(np.asarray(after["broadcasts_away"], float) > STILL_AWAY * broadcasts)
     if not away.size or after["t_s"].iloc[away[0]] > at_s + BEGINS_WITHIN_S:
         return 0.0
-    gaps = np.flatnonzero(np.diff(away) > 1)
+    t_s = np.asarray(after["t_s"], float)[away]
+    apart_s = BEGINS_WITHIN_S if kind == "rolling_deploy" else 0.0
+    gaps = np.flatnonzero((np.diff(away) > 1) & (np.diff(t_s) > apart_s))
     last = away[gaps[0]] if gaps.size else away[-1]
     return float(after["t_s"].iloc[last + 1]) - at_s if last + 1 < len(after) else math.inf
 
@@ -44,8 +47,10 @@ def failures(events: pd.DataFrame, ticks: pd.DataFrame) -> pd.DataFrame:
     hits = events[events["kind"].isin(FAILURE_KINDS)].copy()
     by_replication = dict(tuple(ticks.groupby("replication")))
     hits["back_after_s"] = [
-        recovery_s(by_replication[replication], at_s, hit)
-        for replication, at_s, hit in zip(hits["replication"], hits["at_s"], hits["broadcasts"], strict=True)
+        recovery_s(by_replication[replication], at_s, hit, kind)
+        for replication, at_s, hit, kind in zip(
+            hits["replication"], hits["at_s"], hits["broadcasts"], hits["kind"], strict=True
+        )
     ]
     columns = ["nodes", "broadcasts", "viewers", "back_after_s"]
     return hits.groupby(["at_s", "kind", "what"], sort=True)[columns].mean().reset_index()

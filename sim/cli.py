@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from sim.terminal import ProgressBar, print_table
+
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Iterable
 
     from scenarios.profile import Profile
     from scenarios.reading.loaded import Loaded
     from scenarios.scenario import Scenario
+    from sim.bracket import TippingPoint
     from sim.results import RunResult
+    from sim.varied import Span
 
 language = typer.Typer()
 simulation = typer.Typer()
@@ -32,6 +35,15 @@ Extrapolate = Annotated[
 ]
 Force = Annotated[bool, typer.Option("--force", help="run even what is estimated to be very large")]
 Seed = Annotated[int, typer.Option(min=0, help="the only seed")]
+Flip = Annotated[
+    str | None,
+    typer.Option(metavar="PATH=LOW..HIGH", help="also tell at which value of this input, as under set, it flips"),
+]
+By = Annotated[str, typer.Option(metavar="METRIC", help="what --flip looks at, by its name in --json")]
+Below = Annotated[
+    float | None, typer.Option(metavar="VALUE", help="of --by, up to which the scenario holds; goes with --flip")
+]
+BY = "transcode_usd_per_month"
 
 
 @language.command()
@@ -83,12 +95,16 @@ def run(
     timeline: Annotated[
         Path | None, typer.Option(metavar="FILE", help="write the first replication as a trace for ui.perfetto.dev")
     ] = None,
+    flip: Flip = None,
+    by: By = BY,
+    below: Below = None,
     extrapolate: Extrapolate = False,
     force: Force = False,
     json: Json = False,
     quiet: Quiet = False,
 ) -> None:
     """Simulate a scenario: nodes, waits, hit ratios, dollars, each with a 95 % interval."""
+    span = _span(flip, by, lacks_below=below is None)
     loaded, chosen, overridden = _scenario_and_profile(file, profile)
     scenario = loaded.value
     _require_budget(loaded, replications or scenario.replications, force)
@@ -98,7 +114,7 @@ def run(
         from sim.whole_file import require_writable
 
         require_writable(timeline)
-    with _ProgressBar("replications", quiet) as progress:
+    with ProgressBar("replications", quiet) as progress:
         result = simulate(
             scenario,
             chosen,
@@ -113,12 +129,16 @@ def run(
         result.write(out)
     if timeline:
         result.write_timeline(timeline)
+    how = {"seed": seed, "replications": result.replications, "workers": workers, "extrapolate": extrapolate}
+    flips = _flip(below, scenario, chosen, span, quiet, metric=by, **how)
     if json:
         from sim.results import to_json
 
-        print(to_json(result.document()), end="")
+        print(to_json(result.document() | _flip_document(flips)), end="")
         return
     _print_run(result, "the profile given by --profile" if overridden else "the profile named by the scenario")
+    if flips:
+        print(f"{flips.text()}.")
     if out:
         print(f"Result: {out}")
     if timeline:
@@ -127,19 +147,20 @@ def run(
 
 def _print_run(result: RunResult, choice: str) -> None:
     """Print the answer of a run: the question, what it rests on, the table, failures, what binds."""
-    from sim.answer import FAILURE_TITLES, binding_text, failure_rows, node_price_text
+    from sim.answer import FAILURE_TITLES, binding_text, failure_rows
+    from sim.assumed_grounds import node_price_text
 
     scenario = result.scenario
     print(scenario.title, "", scenario.question, "", sep="\n")
     _print_grounds(choice, result.rests_on())
     table = result.table()
-    _print_table(table.itertuples(index=False), tuple(table.columns))
+    print_table(table.itertuples(index=False), tuple(table.columns))
     if hit := list(failure_rows(result)):
         print()
-        _print_table(hit, FAILURE_TITLES)
+        print_table(hit, FAILURE_TITLES)
     if result.unstable:
         print(f"\n{result.unstable}.")
-    print(f"\n{binding_text(result)}. The transcode nodes' dollars are at {node_price_text(result)}.")
+    print(f"\n{binding_text(result)}. The transcode nodes' dollars are at {node_price_text(scenario)}.")
     print(f"{result.replications} replications of {scenario.horizon.horizon_s / 3600:g} h, seed {result.seed}.")
 
 
@@ -155,12 +176,15 @@ def compare(
         int | None, typer.Option(min=2, max=10_000, help="of each, instead of the larger of both scenarios' own")
     ] = None,
     workers: Annotated[int, typer.Option(min=1, max=256, help="processes; no digit depends on it")] = 1,
+    flip: Flip = None,
+    by: By = BY,
     extrapolate: Extrapolate = False,
     force: Force = False,
     json: Json = False,
     quiet: Quiet = False,
 ) -> None:
     """Simulate two scenarios on the same days: what changes, each difference with a 95 % interval."""
+    span = _span(flip, by)
     loaded, own, overridden = _scenario_and_profile(first, profile)
     changed, other, _ = _scenario_and_profile(second, profile)
     before, after = loaded.value, changed.value
@@ -168,7 +192,7 @@ def compare(
         _require_budget(one, replications or max(before.replications, after.replications), force)
     from sim.comparison import compare as compare_scenarios
 
-    with _ProgressBar("replications", quiet) as progress:
+    with ProgressBar("replications", quiet) as progress:
         found = compare_scenarios(
             before,
             after,
@@ -181,20 +205,24 @@ def compare(
             extrapolate=extrapolate,
             force=True,  # as above
         )
+    how = {"seed": seed, "replications": replications, "workers": workers, "extrapolate": extrapolate}
+    flips = _flip(before, after, other, span, quiet, metric=by, first_profile=own, **how)
     if json:
         from sim.results import to_json
 
-        print(to_json(found.document()), end="")
+        print(to_json(found.document() | _flip_document(flips)), end="")
         return
     print(f"first: {before.title}", f"second: {after.title}", "", after.question, "", sep="\n")
     choice = "the profile given by --profile" if overridden else "the profile named by each scenario"
     _print_grounds(choice, dict.fromkeys([*found.first.rests_on(), *found.second.rests_on()]))
     table = found.table()
-    _print_table(table.itertuples(index=False), tuple(table.columns))
+    print_table(table.itertuples(index=False), tuple(table.columns))
     print()
     for note in found.notes():
         print(f"  - {note}")
     print(f"{found.first.replications} replications of each, seed {seed}.")
+    if flips:
+        print(f"{flips.text()}.")
 
 
 @simulation.command()
@@ -226,11 +254,11 @@ def fit(
     from sim.whole_file import require_writable
 
     require_writable(out)
-    with _ProgressBar("node model", quiet) as progress:
+    with ProgressBar("node model", quiet) as progress:
         fitted = fit_profile(bundles, name=name or out.stem, preset=preset, workers=cpu_count() or 1, progress=progress)
     write_profile(fitted, out)
     rows = ((c.key, f"{c.middle:.4g}", f"{c.low:.4g} … {c.high:.4g}", c.unit) for c in fitted.coefficients)
-    _print_table(rows, ("coefficient", "", "95 % interval", ""))
+    print_table(rows, ("coefficient", "", "95 % interval", ""))
     print(f"\n{out}")
     if plots:
         from sim.calibration.residual_plots import plot_residuals
@@ -264,7 +292,7 @@ def replay(
     from sim.calibration.replay import replay as replay_bundles
 
     chosen = load_profile(profile)
-    with _ProgressBar("predictions", quiet) as progress:
+    with ProgressBar("predictions", quiet) as progress:
         result = replay_bundles(
             bundles,
             chosen,
@@ -316,6 +344,35 @@ def trace(
         print(f"\n{write_whole(plot, svg(trace_figure(found), salt='trace'))}")
 
 
+def _span(flip: str | None, by: str, *, lacks_below: bool = False) -> Span | None:
+    """Return what --flip asks to vary, before anything runs; None where it was not given."""
+    if flip is None:
+        return None
+    from sim.tipping import require_metric
+    from sim.varied import parse_span, refusal
+
+    if lacks_below:
+        raise refusal("", "needs --below VALUE, up to which the scenario holds", "or compare two scenarios")
+    require_metric(by)
+    return parse_span(flip)
+
+
+def _flip(
+    first: Scenario | float | None, second: Scenario, profile: Profile, span: Span | None, quiet: bool, **how: Any
+) -> TippingPoint | None:
+    """Return at which value of the span the decision flips; None without a span."""
+    if span is None or first is None:
+        return None
+    from sim.tipping import tipping_point
+
+    with ProgressBar("values", quiet) as progress:  # the budget has been asked for a run like each of these
+        return tipping_point(first, second, profile, span, progress=progress, force=True, **how)
+
+
+def _flip_document(flips: TippingPoint | None) -> dict[str, object]:
+    return {"flip": flips.document()} if flips else {}
+
+
 def _scenario_and_profile(file: Path, profile: str | None) -> tuple[Loaded[Scenario], Profile, bool]:
     from scenarios import load_profile
     from scenarios.scenario_file import open_scenario, own_profile
@@ -339,32 +396,3 @@ def _print_grounds(choice: str, lines: Iterable[str]) -> None:
     for line in lines:
         print(f"  - {line}")
     print()
-
-
-def _print_table(rows: Iterable[tuple[str, ...]], titles: tuple[str, ...]) -> None:
-    cells = [titles, *rows]
-    widths = [max(len(row[column]) for row in cells) for column in range(len(titles))]
-    for row in cells:
-        print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
-
-
-class _ProgressBar:
-    """A progress bar on a terminal's stderr; nothing elsewhere. Entering returns what to call, or None."""
-
-    def __init__(self, what: str, quiet: bool) -> None:
-        self._what, self._quiet = what, quiet or not sys.stderr.isatty()
-
-    def __enter__(self) -> Callable[[int, int], None] | None:
-        if self._quiet:
-            return None
-        from rich.console import Console
-        from rich.progress import Progress
-
-        self._bar = Progress(console=Console(stderr=True), transient=True)
-        self._bar.start()
-        task = self._bar.add_task(self._what)
-        return lambda done, total: self._bar.update(task, completed=done, total=total)
-
-    def __exit__(self, *exception: object) -> None:
-        if not self._quiet:
-            self._bar.stop()

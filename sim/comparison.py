@@ -58,7 +58,7 @@ class Comparison:
         rows = []
         for names, of in both.groupby(keys[:3], sort=False):
             pair = (of[f"value_{side}"].to_numpy(float) for side in ("first", "second"))
-            rows.append((*names, *_difference(*pair)))
+            rows.append((*names, *paired_difference(*pair)))
         return pd.DataFrame(rows, columns=COLUMNS)
 
     @cached_property
@@ -172,8 +172,8 @@ def compare(
     return Comparison(one(first, profile, 0), one(second, second_profile or profile, count))
 
 
-def _difference(first: np.ndarray[Any, Any], second: np.ndarray[Any, Any]) -> tuple[float, ...]:
-    """Return both means, the mean difference, the ends of its interval, noise left and replications."""
+def paired_difference(first: np.ndarray[Any, Any], second: np.ndarray[Any, Any]) -> tuple[float, ...]:
+    """Return both means, the mean difference, the ends of its interval, noise left and replications, of pairs."""
     known = np.isfinite(first) & np.isfinite(second)
     before, after = first[known], second[known]
     if before.size < FEWEST_REPLICATIONS:

@@ -83,18 +83,6 @@ def price_grounds(scenario: Scenario, catalogue: Catalogue) -> Iterator[str]:
             yield f"price: {listed} ({cited.source}, {cited.date}){less}"
 
 
-def price_text(scenario: Scenario, catalogue: Catalogue) -> str:
-    """Return what an hour of a transcode node costs, and whether that is assumed or listed."""
-    pools = scenario.platform.transcode.pools
-    if pools:
-        usd = (f"{_price(scenario, pool, catalogue):.3g} ({pool.name})" for pool in pools)
-        return f"{', '.join(usd)} USD per node-hour"
-    spec = scenario.platform.transcode
-    if spec.node_price_usd_per_hour is not None:
-        return f"an assumed {spec.node_price_usd_per_hour:g} USD per node-hour"
-    return f"a listed {catalogue.instances[spec.instance].price_usd_per_hour:g} USD per node-hour"
-
-
 def _price(scenario: Scenario, pool: NodePool, catalogue: Catalogue) -> float:
     spec = of_pool(scenario, pool).platform.transcode
     listed = catalogue.instances[spec.instance].price_usd_per_hour

@@ -25,6 +25,7 @@ from scenarios.errors import NotReady, Problem, ScenarioError
 from scenarios.profile import Profile
 from scenarios.scenario import Scenario
 from sim.accelerated import encoding_accelerator
+from sim.assumed_grounds import assumed_grounds
 from sim.blast_radius import failures
 from sim.carried import PlanRange
 from sim.coverage import extrapolation
@@ -90,9 +91,11 @@ class RunResult:
         if rows.empty:
             return ""
         most = self.scenario.platform.transcode.max_nodes
+        after_s = rows.median()
+        begin = "the start" if after_s <= self.scenario.horizon.tick_s else f"{after_s / 3600:.2g} h after the start"
         return (
-            f"UNSTABLE in {len(rows)} of {self.replications} runs: from {rows.median() / 3600:.2g} h after the start "
-            f"on (median) more broadcasts want a place than {most:,} nodes (max_nodes) hold; no wait is told there"
+            f"UNSTABLE in {len(rows)} of {self.replications} runs: from {begin} on (median) more broadcasts want a "
+            f"place than {most:,} nodes (max_nodes) hold; no wait is told there"
         )
 
     def failures(self) -> pd.DataFrame:
@@ -316,6 +319,7 @@ def _rests_on(scenario: Scenario, profile: Profile) -> Iterator[str]:
     yield from fleet_grounds(scenario, profile, load_catalogue())
     if spec.nic_bps is not None:
         yield f"assumed: {spec.nic_bps / 1e9:g} Gbit/s of network for a {spec.instance} node"
+    yield from assumed_grounds(scenario)
     table = load_catalogue().egress[scenario.prices.egress]
     yield f"egress at {table.name} ({table.citation.source}, {table.citation.date})"
     yield "assumed: the rest of the scenario's inputs, unless a comment in it names a source"

@@ -51,6 +51,38 @@ def replaced(root: Node, slot: Slot, path: str, entry: Entry, *, before: Sequenc
     return _within(root, slot, parts, entry)
 
 
+def value_at(root: Node, path: str) -> object:
+    """Return the scalar at a path as `set` writes it; None for a mapping, a list or nothing at all.
+
+    Raises:
+        NoSuchPlace: an item of a list on the way has no such name.
+    """
+    node, parts = root, path.split(".")
+    while parts:
+        if isinstance(node.content, tuple):
+            index, parts = _item(node, parts)
+            node = node.content[index]
+        elif isinstance(node.content, dict):
+            key, rest = _leading(parts, node.content)
+            if key not in node.content:
+                return None
+            node, parts = node.content[key].node, list(rest)
+        else:
+            return None
+    return None if isinstance(node.content, dict | tuple) else node.content
+
+
+def _item(node: Node, parts: Sequence[str]) -> tuple[int, list[str]]:
+    """Return the index of the item that a path enters, and the rest of the path."""
+    assert isinstance(node.content, tuple)
+    names = [name for name in map(item_name, node.content) if name is not None]
+    name, rest = _leading(parts, names)
+    if name not in names:
+        hint = did_you_mean(name, names) or (f"its items are {listed(names, last='and')}" if names else "")
+        raise NoSuchPlace(f"no item of the list is named {echo(name)}", hint or "set the whole list")
+    return next(i for i, item in enumerate(node.content) if item_name(item) == name), list(rest)
+
+
 def _within(node: Node, slot: Slot, parts: Sequence[str], entry: Entry) -> Node:
     slot = slot.fitting(node)
     if node.content is None:
@@ -70,12 +102,7 @@ def _within(node: Node, slot: Slot, parts: Sequence[str], entry: Entry) -> Node:
 
 def _within_list(node: Node, slot: Slot, parts: Sequence[str], entry: Entry) -> Node:
     assert isinstance(node.content, tuple)
-    names = [name for name in map(item_name, node.content) if name is not None]
-    name, rest = _leading(parts, names)
-    if name not in names:
-        hint = did_you_mean(name, names) or (f"its items are {listed(names, last='and')}" if names else "")
-        raise NoSuchPlace(f"no item of the list is named {echo(name)}", hint or "set the whole list")
-    index = next(i for i, item in enumerate(node.content) if item_name(item) == name)
+    index, rest = _item(node, parts)
     old = node.content[index]
     new = _within(old, slot.below(index), rest, entry) if rest else marked_as_set(entry.node)
     return Node((*node.content[:index], new, *node.content[index + 1 :]), node.place)

@@ -76,7 +76,8 @@ def _failures(case: Case) -> pd.DataFrame:
 def worst_recovery_s(case: Case) -> float:
     """Return the longest time after a failure until 99 % of the broadcasts that it hits are not away."""
     hits = _failures(case)
-    found = [recovery_s(case.run.ticks, at_s, hit) for at_s, hit in zip(hits["at_s"], hits["broadcasts"], strict=True)]
+    each = zip(hits["at_s"], hits["broadcasts"], hits["kind"], strict=True)
+    found = [recovery_s(case.run.ticks, at_s, hit, kind) for at_s, hit, kind in each]
     return float(np.max(found)) if found else math.nan
 
 

@@ -10,7 +10,9 @@ import scenarios
 from scenarios.catalogue import load_catalogue
 from scenarios.errors import CalibrationError, ScenarioError
 from scenarios.profile import load_profile
+from sim.accelerated import encoding_accelerator
 from sim.coverage import require_coverage
+from sim.fleet_plan import kinds_of_nodes
 
 NOT_COVERED = {"guide_ladder"}
 """Files for `serve` and `measure`, whose ladder the shipped profile was not measured for."""
@@ -28,7 +30,9 @@ def test_run_refuses_a_ladder_beyond_what_the_profile_was_measured_for(path):
     scenario = scenarios.load_scenario(path)
     profile = load_profile(scenario.profile)
     if path.stem not in NOT_COVERED:
-        require_coverage(profile, scenario.workload.source, scenario.ladder)
+        for kind in kinds_of_nodes(scenario):
+            if encoding_accelerator(kind, load_catalogue()) is None:  # a GPU's limits are those of its engines
+                require_coverage(profile, kind.workload.source, kind.ladder)
     else:
         with pytest.raises(CalibrationError, match=r"measured were .*; measure such a stream .*--extrapolate"):
             require_coverage(profile, scenario.workload.source, scenario.ladder)

@@ -9,8 +9,9 @@ from platforms import scenario
 from profiles import profile
 
 from scenarios.catalogue import load_catalogue
-from sim.answer import answer, node_price_text
+from sim.answer import answer
 from sim.assembly import simulate
+from sim.assumed_grounds import node_price_text
 from sim.carried import plan_range
 from sim.fleet_grounds import fleet_range, shares_of_kinds
 from sim.fleet_plan import largest_fleet, of_pool, pools_of
@@ -46,7 +47,7 @@ def test_a_price_of_a_pool_has_no_discount_and_that_of_its_type_has():
     prices = nodes.groupby("pool", observed=True)["price_usd_per_hour"].first()
     assert prices.to_dict() == pytest.approx({"named": 0.2, "less": 0.0425})
     result = run(mixed, profile(), replications=2)
-    assert node_price_text(result) == "0.2 (named), 0.0425 (less) USD per node-hour"
+    assert node_price_text(mixed) == "an assumed 0.2 (named), an assumed 0.085 less 50% (less) USD per node-hour"
     grounds = "\n".join(result.rests_on())
     assert "assumed: 0.2 USD per hour for a this-machine node of pool named\n" in grounds
     assert "0.085 USD per hour for a this-machine node of pool less, less an assumed 50%" in grounds

@@ -1,0 +1,113 @@
+"""A scenario with one value replaced, by a path as `set` writes it: what a search over an input is made of."""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+from pydantic import ValidationError
+
+from scenarios.catalogue import load_catalogue
+from scenarios.errors import Problem, ScenarioError
+from scenarios.reading.explain import explain
+from scenarios.reading.node import Entry, Node, Place, plain, unplaced
+from scenarios.reading.set_path import NoSuchPlace, replaced, value_at
+from scenarios.reading.shape import top
+from scenarios.scenario import Scenario
+
+Value = float | str
+"""A number, or a text with a unit as the language has it."""
+FLAG = "--flip"
+_HERE = Place(FLAG, 1, 1)
+_RANGE = re.compile(r"(?P<path>[^=]+)=(?P<low>.+?)\.\.(?P<high>.+)")
+_UNITS = {"_usd_per_hour": "USD/h", "_per_s": "1/s", "_s": "s", "_bps": "bit/s", "_bytes": "B"}
+
+
+class Span(NamedTuple):
+    """A path, and the ends between which its value is varied."""
+
+    path: str
+    low: Value
+    high: Value
+
+
+def parse_span(text: str) -> Span:
+    """Return what `PATH=LOW..HIGH` says, such as `platform.transcode.image_pull.mean_s=0..30 min`.
+
+    Raises:
+        ScenarioError: it is not of this form.
+    """
+    found = _RANGE.fullmatch(text)
+    if found is None:
+        raise refusal("", f"{text!r} is no PATH=LOW..HIGH", "such as 'platform.transcode.pools.spot.discount=0..0.9'")
+    return Span(found["path"].strip(), _scalar(found["low"].strip()), _scalar(found["high"].strip()))
+
+
+def _scalar(text: str) -> Value:
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            continue
+    return text
+
+
+def refusal(field: str, message: str, hint: str = "") -> ScenarioError:
+    """Return the error of a path or a value that a flag names."""
+    return ScenarioError([Problem(FLAG, None, None, field, message, hint)])
+
+
+class NotThereError(Exception):
+    """A scenario has no such place.
+
+    Attributes:
+        refusal: how that is told where no other scenario has it either.
+    """
+
+    def __init__(self, told: ScenarioError) -> None:
+        super().__init__(str(told))
+        self.refusal = told
+
+
+def with_value(scenario: Scenario, path: str, value: Value) -> Scenario:
+    """Return the scenario with the value at a path replaced.
+
+    Raises:
+        NotThereError: it has no such place: no item of that name, or no such key.
+        ScenarioError: the value may not stand there.
+    """
+    data = unplaced(scenario.model_dump(by_alias=True, round_trip=True))
+    assert isinstance(data.content, dict)
+    try:
+        root = replaced(Node(data.content, _HERE), top(Scenario), path, Entry(_HERE, unplaced(value)), before=())
+    except NoSuchPlace as error:
+        raise NotThereError(refusal(path, error.message, error.hint)) from None
+    try:
+        changed = Scenario.model_validate(plain(root))
+    except ValidationError as error:
+        problems = explain(error, root, Scenario)
+        told = ScenarioError([Problem(FLAG, None, None, one.field, one.message, one.hint) for one in problems])
+        if {one["type"] for one in error.errors()} == {"extra_forbidden"}:
+            raise NotThereError(told) from None
+        raise told from None
+    for finding in changed.findings(load_catalogue()):
+        raise refusal(path, f"with {value}: {finding.message}", finding.hint)
+    return changed
+
+
+def number_at(scenario: Scenario, path: str) -> float:
+    """Return the number at a path, in the unit its key carries.
+
+    Raises:
+        ScenarioError: no number stands there.
+    """
+    found = value_at(unplaced(scenario.model_dump(by_alias=True, round_trip=True)), path)
+    if isinstance(found, bool) or not isinstance(found, int | float):
+        raise refusal(path, "no number stands there", "a value can be varied between two numbers alone")
+    return found
+
+
+def number_text(path: str, value: float) -> str:
+    """Return a number with the unit that its key carries."""
+    unit = next((unit for suffix, unit in _UNITS.items() if path.endswith(suffix)), "")
+    return f"{value:.4g} {unit}".rstrip()
