@@ -48,7 +48,7 @@ class Lifecycle:
         log: where it writes.
         tally: where it counts.
         horizon_s: end of the run.
-        gap_s: what moving to another node costs.
+        gap_s: what starting on another node costs, after a move or an interruption.
         viewers_of: broadcast → viewers who want it now.
     """
 
@@ -67,7 +67,7 @@ class Lifecycle:
         self._gap_s, self._viewers_of = gap_s, viewers_of
         self._end_s = row_view(table.end_s)
         self._misses_until_s: dict[int, float] = {}
-        """Who was moved → the end of that gap; one who is moved again within it misses no segment twice."""
+        """Whose encoder starts → the end of that gap; one who moves again within it misses no segment twice."""
         self.stations: Stations
 
     # ------------------------------------------------------- what the broadcaster does
@@ -156,11 +156,7 @@ class Lifecycle:
     def moved(self, broadcast: int, node: int) -> None:
         """It goes on on another node, after a gap."""
         self._tally.count("moved")
-        misses_until_s = min(self._env.now + self._gap_s, self._end_s[broadcast], self._horizon_s)
-        gap_s = misses_until_s - max(self._env.now, self._misses_until_s.get(broadcast, 0.0))
-        self._misses_until_s[broadcast] = misses_until_s
-        self._tally.lost(gap_s, self._viewers_of(broadcast))
-        self._log.gap[broadcast] += gap_s
+        self._encoder_starts(broadcast)
         before = int(self._log.node[broadcast])
         self._log.node[broadcast] = node
         if self.stations.lag:
@@ -202,6 +198,7 @@ class Lifecycle:
     def _is_back(self, broadcast: int) -> None:
         if broadcast in self.stations.publishers:
             self._gap(broadcast, self._env.now)
+            self._encoder_starts(broadcast)
             self.stations.publishers.back(broadcast)
 
     def _stopped_outside(self, broadcast: int, outcome: Outcome) -> None:
@@ -209,6 +206,14 @@ class Lifecycle:
             self._is_back(broadcast)
             outcome = Outcome.ENDED_AWAY
         self._finish(broadcast, outcome)
+
+    def _encoder_starts(self, broadcast: int) -> None:
+        """Count the segments that are missed until it does: on another node, or after an interruption."""
+        misses_until_s = min(self._env.now + self._gap_s, self._end_s[broadcast], self._horizon_s)
+        gap_s = max(0.0, misses_until_s - max(self._env.now, self._misses_until_s.get(broadcast, 0.0)))
+        self._misses_until_s[broadcast] = misses_until_s
+        self._tally.lost(gap_s, self._viewers_of(broadcast))
+        self._log.gap[broadcast] += gap_s
 
     def _gap(self, broadcast: int, until_s: float) -> None:
         gap_s = min(until_s, self._end_s[broadcast]) - self._log.since[broadcast]
