@@ -55,6 +55,10 @@ def deterministic_wait_s(arrival_rate_per_s: float, service_time_s: float, serve
     return erlang_c_wait_s(servers, load, service_time_s) * 0.5 * (1 + spread)
 
 
+NOTHING_LEFT = 1e-15
+"""Probability at which an endless queue is cut off, once it shrinks from there on."""
+
+
 @dataclass(frozen=True)
 class FiniteQueue:
     """M/M/c/K: at most `places` in the system, those beyond are refused.
@@ -118,14 +122,15 @@ class ErlangA:
     @property
     def probabilities(self) -> np.ndarray:
         """Of n in the system, cut off where nothing is left."""
-        load = self.arrival_rate_per_s * self.service_time_s
-        most = int(
-            self.servers + 20 * math.sqrt(load + self.servers) + 20 * self.arrival_rate_per_s * self.patience_s + 50
-        )
-        n = np.arange(1, most + 1)
-        leaving_per_s = np.minimum(n, self.servers) / self.service_time_s
-        leaving_per_s += np.maximum(n - self.servers, 0) / self.patience_s
-        return _stationary(self.arrival_rate_per_s, leaving_per_s)
+        most = 2 * self.servers + 50
+        while True:
+            n = np.arange(1, most + 1)
+            leaving_per_s = np.minimum(n, self.servers) / self.service_time_s
+            leaving_per_s += np.maximum(n - self.servers, 0) / self.patience_s
+            found = _stationary(self.arrival_rate_per_s, leaving_per_s)
+            if found[-1] < NOTHING_LEFT and leaving_per_s[-1] > self.arrival_rate_per_s:
+                return found
+            most *= 2
 
     @property
     def waiting_share(self) -> float:
