@@ -122,7 +122,7 @@ def frozen_load(module: str, *, frozen_s: float, seconds: float, streams: int = 
 
 @pytest.fixture(scope="module")
 def stood_still(clip_cache):
-    """A load whose publishers were stopped for a second and a half of five; one that begins late lies within them too."""
+    """A load whose publishers were stopped for a second and a half of five, wherever in them that begins."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_CACHE_HOME", str(clip_cache))
         return frozen_load("pipeline.load.publishers", frozen_s=1.5, seconds=5.0, streams=2)
