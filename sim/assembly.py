@@ -21,7 +21,7 @@ from sim.agenda import moments
 from sim.capacity import ingest_plan
 from sim.carried import carried_values, drawn
 from sim.clock import Clock
-from sim.components.admission import Admission, Answers, Crowd, policy
+from sim.components.admission import Admission, Answers, Channels, policy
 from sim.components.autoscaler import Autoscaling, Bounds
 from sim.components.broadcast_traits import draw_table
 from sim.components.broadcasts import BroadcastTable
@@ -34,8 +34,7 @@ from sim.components.publishers import Publishers
 from sim.fleet_plan import LargestFleet, PoolPlan, fleet_at_most, fleet_plan, node_frame
 from sim.lifecycle import Lifecycle, Stations
 from sim.node_plan import NodePlan
-from sim.observation import Crowd as TickedCrowd
-from sim.observation import Observation
+from sim.observation import Crowd, Observation
 from sim.records import BroadcastLog, EventLog, Replication, Tally, World, row_view
 from sim.sampling import stream
 from sim.scaling import FleetAndQueue
@@ -110,7 +109,7 @@ class Run:
         self._scenario, self._made, self._named = scenario, made, named
         self._env = Clock()
         self._log, self._tally, self._events = BroadcastLog(len(made.table)), Tally(), EventLog()
-        self._crowd = TickedCrowd(scenario, made.table, named)
+        self._crowd = Crowd(scenario, made.table, named)
         self._life = Lifecycle(
             self._env,
             made.table,
@@ -164,7 +163,7 @@ class Run:
         spec, table = self._scenario.platform.transcode, self._made.table
         return Admission(
             self._env,
-            rule=policy(spec.admission, Crowd(row_view(table.partner), row_view(table.expected_viewers))),
+            rule=policy(spec.admission, Channels(row_view(table.partner), row_view(table.expected_viewers))),
             place=self._fleet.place,
             free_share=self._fleet.free_share,
             patience_s=lambda _: spec.queue_deadline_s,

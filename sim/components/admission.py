@@ -15,7 +15,7 @@ from scenarios.admission import Open, PartnersFirst, SourceOnly, ViewerThreshold
 
 
 @dataclass(frozen=True)
-class Crowd:
+class Channels:
     """What a policy may know of broadcasts, each by its identity.
 
     Attributes:
@@ -65,9 +65,9 @@ class FirstCome:
 class Partners(FirstCome):
     """Partners before all others, who leave some room for them."""
 
-    def __init__(self, crowd: Crowd, reserved_share: float) -> None:
+    def __init__(self, channels: Channels, reserved_share: float) -> None:
         super().__init__(goes_without=True)
-        self._partner, self._reserved_share = crowd.partner, reserved_share
+        self._partner, self._reserved_share = channels.partner, reserved_share
 
     def line(self, broadcast: int) -> int:
         """Partners stand in the first one."""
@@ -81,26 +81,26 @@ class Partners(FirstCome):
 class Threshold(FirstCome):
     """Partners, and channels that expect an audience."""
 
-    def __init__(self, crowd: Crowd, viewers: float) -> None:
+    def __init__(self, channels: Channels, viewers: float) -> None:
         super().__init__(goes_without=True)
-        self._crowd, self._viewers = crowd, viewers
+        self._channels, self._viewers = channels, viewers
 
     def wants_ladder(self, broadcast: int) -> bool:
         """Not for those whom few watch."""
-        return bool(self._crowd.partner[broadcast]) or self._crowd.expected_viewers[broadcast] >= self._viewers
+        return bool(self._channels.partner[broadcast]) or self._channels.expected_viewers[broadcast] >= self._viewers
 
 
 POLICIES: dict[type, Callable[..., Policy]] = {
-    Open: lambda spec, crowd: FirstCome(),
-    SourceOnly: lambda spec, crowd: FirstCome(goes_without=True),
-    PartnersFirst: lambda spec, crowd: Partners(crowd, spec.reserved_share),
-    ViewerThreshold: lambda spec, crowd: Threshold(crowd, spec.viewers),
+    Open: lambda spec, channels: FirstCome(),
+    SourceOnly: lambda spec, channels: FirstCome(goes_without=True),
+    PartnersFirst: lambda spec, channels: Partners(channels, spec.reserved_share),
+    ViewerThreshold: lambda spec, channels: Threshold(channels, spec.viewers),
 }
 
 
-def policy(spec: AdmissionSpec, crowd: Crowd) -> Policy:
+def policy(spec: AdmissionSpec, channels: Channels) -> Policy:
     """Return the policy that a scenario names."""
-    return POLICIES[type(spec)](spec, crowd)
+    return POLICIES[type(spec)](spec, channels)
 
 
 @dataclass(frozen=True)

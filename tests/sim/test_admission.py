@@ -2,11 +2,11 @@ import pytest
 from watched_fleet import Watched
 
 from scenarios.admission import Open, PartnersFirst, SourceOnly, ViewerThreshold
-from sim.components.admission import Crowd, policy
+from sim.components.admission import Channels, policy
 
 
 def rule(spec, partner=(), viewers=()):
-    return policy(spec, Crowd(partner, viewers))
+    return policy(spec, Channels(partner, viewers))
 
 
 def test_giving_up_at_the_deadline_or_at_the_own_end():

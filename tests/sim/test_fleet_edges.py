@@ -14,7 +14,7 @@ from watched_fleet import Watched, spot
 from scenarios.admission import PartnersFirst
 from scenarios.autoscaler import QueueAutoscaler
 from scenarios.failures import RollingDeploy, SpotStorm, ZoneLoss
-from sim.components.admission import Crowd, policy
+from sim.components.admission import Channels, policy
 from sim.components.failures import Site
 from sim.components.node import NodeState
 from sim.components.pools import Pool, shared_out
@@ -145,7 +145,7 @@ def test_when_a_large_one_gives_up_the_small_ones_behind_it_are_served():
 
 def test_a_partner_who_needs_more_is_not_overtaken_by_others():
     pool = Pool("only", "a", units=10, need=(3, 8))
-    rule = policy(PartnersFirst(kind="partners_first", reserved_share=0.0), Crowd([False, False, True], [0.0] * 3))
+    rule = policy(PartnersFirst(kind="partners_first", reserved_share=0.0), Channels([False, False, True], [0.0] * 3))
     world = Watched([5000] * 3, pools=(pool,), source=[0, 0, 1], deadline_s=1e9, rule=rule)
     world.request(1, 2)
     world.fleet.start_ready(1)
