@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from scenarios.catalogue import Catalogue
-from scenarios.nodes import NodePool
 from scenarios.profile import Profile
 from scenarios.scenario import Scenario
 from sim.capacity import node_plan
@@ -81,14 +80,6 @@ def price_grounds(scenario: Scenario, catalogue: Catalogue) -> Iterator[str]:
             cited = instance.citations["price"]
             listed = f"{instance.price_usd_per_hour:g} USD per hour for {spec.instance}{named}"
             yield f"price: {listed} ({cited.source}, {cited.date}){less}"
-
-
-def _price(scenario: Scenario, pool: NodePool, catalogue: Catalogue) -> float:
-    spec = of_pool(scenario, pool).platform.transcode
-    listed = catalogue.instances[spec.instance].price_usd_per_hour
-    price = listed if spec.node_price_usd_per_hour is None else spec.node_price_usd_per_hour
-    assert price is not None  # nothing runs without
-    return price if pool.price_usd_per_hour is not None else price * (1.0 - pool.discount)
 
 
 def _measured(kind: Scenario, profile: Profile, catalogue: Catalogue) -> PlanRange:

@@ -182,7 +182,7 @@ def node_frame(log: NodeLog, pools: Sequence[PoolPlan]) -> pd.DataFrame:
     """Return one row a node ever ordered: moments in seconds, its pool, and what an hour of it costs."""
     pool = np.array(log.pool, int)
 
-    def of_pool_(column: str) -> pd.Categorical:
+    def labels(column: str) -> pd.Categorical:
         values = {"pool": [p.pool.name for p in pools], "zone": [p.pool.zone for p in pools]}
         values |= {"instance": [p.instance for p in pools], "purchase": [p.pool.purchase for p in pools]}
         names = list(dict.fromkeys(values[column]))
@@ -194,7 +194,7 @@ def node_frame(log: NodeLog, pools: Sequence[PoolPlan]) -> pd.DataFrame:
             "ready_s": np.array(log.ready_s, float),
             "draining_s": np.array(log.draining_s, float),
             "gone_s": np.array(log.gone_s, float),
-            **{name: of_pool_(name) for name in ("pool", "zone", "instance", "purchase")},
+            **{name: labels(name) for name in ("pool", "zone", "instance", "purchase")},
             "price_usd_per_hour": np.array([plan.price_usd_per_hour for plan in pools])[pool],
             "reason": log.reason,
         }

@@ -12,7 +12,7 @@ from scenarios.errors import Problem, ScenarioError
 from scenarios.reading.explain import problem_at
 from scenarios.reading.extends import Extended, shown
 from scenarios.reading.node import UNREADABLE, Entry, KeyPath, Node
-from scenarios.reading.phrases import did_you_mean, echo
+from scenarios.reading.path_beside import NotThereError, path_beside
 from scenarios.reading.shape import Slot, top
 from scenarios.reading.yaml_source import read
 
@@ -66,35 +66,14 @@ class _Reader:
 
     def _content(self, node: Node, name: str, path: KeyPath, root: Node) -> Node:
         try:
-            file = self._found(name, self._folder[node.place.file])
+            file = path_beside(name, self._folder[node.place.file], kind="file", suffix="yaml")
+            self.files.setdefault(shown(file, self._first), file)
             source = read(file, shown_as=shown(file, self._first))
         except ScenarioError as error:
             self.problems += error.problems
-        except _NotThereError as error:
+        except NotThereError as error:
             self.problems.append(problem_at(root, path, str(error), error.hint))
         else:
             self.problems += source.problems
             return source.root
         return Node(UNREADABLE, node.place)
-
-    def _found(self, name: str, folder: Path) -> Path:
-        if not name or not name.isprintable():
-            raise _NotThereError(f"must be the name of a file, not {echo(name)}")
-        try:
-            path = (folder / name).resolve()
-            exists = path.exists()
-        except (OSError, RuntimeError) as error:  # RuntimeError: a circle of symbolic links
-            raise _NotThereError(f"cannot be looked up: {getattr(error, 'strerror', None) or error}") from None
-        if not path.is_relative_to(folder):
-            raise _NotThereError(f"{echo(name)} leads out of the folder of this file", "name a file beside or below it")
-        if not exists:
-            known = sorted(file.name for file in folder.glob("*.yaml"))
-            raise _NotThereError(f"no file {echo(name)} beside this one", did_you_mean(name, known))
-        self.files.setdefault(shown(path, self._first), path)
-        return path
-
-
-class _NotThereError(Exception):
-    def __init__(self, message: str, hint: str = "") -> None:
-        super().__init__(message)
-        self.hint = hint

@@ -10,7 +10,7 @@ from pydantic import BaseModel
 from scenarios.curves import TraceCurve
 from scenarios.errors import Problem, ScenarioError
 from scenarios.reading.node import Entry, Node, Place
-from scenarios.reading.phrases import did_you_mean, echo
+from scenarios.reading.path_beside import NotThereError, path_beside
 from scenarios.reading.shape import Slot, top
 from scenarios.reading.trace_file import read_trace
 
@@ -66,25 +66,12 @@ class TraceCurves:
 
     def _found(self, node: Node) -> tuple[Path, str]:
         """Return the file a node names, and how to show it."""
-        name, place = node.content, node.place
-
-        def refusal(message: str, hint: str = "") -> ScenarioError:
-            return ScenarioError([Problem(place.file, place.line, place.column, "", message, hint)])
-
-        if not isinstance(name, str) or not name or not name.isprintable():
-            raise refusal(f"must be the name of a CSV file, not {echo(name)}")
-        folder = self._folders.get(place.file) or next(iter(self._folders.values()))
+        place = node.place
         try:
-            path = (folder / name).resolve()
-            there = path.exists()
-        except (OSError, RuntimeError) as error:  # RuntimeError: a circle of symbolic links
-            raise refusal(f"cannot be looked up: {getattr(error, 'strerror', None) or error}") from None
-        if not path.is_relative_to(folder):
-            raise refusal(f"{echo(name)} leads out of the folder of this file", "name a file beside or below this one")
-        if not there:
-            known = [file.name for file in sorted(folder.glob("*.csv"))]
-            raise refusal(f"no file {echo(name)} beside this one", did_you_mean(name, known))
-        return path, str(Path(place.file).parent / name)
+            path = path_beside(node.content, self._folders[place.file], kind="CSV file", suffix="csv")
+        except NotThereError as error:
+            raise ScenarioError([Problem(place.file, place.line, place.column, "", str(error), error.hint)]) from None
+        return path, str(Path(place.file).parent / str(node.content))
 
 
 def _names_a_file(content: dict[str, Entry]) -> bool:

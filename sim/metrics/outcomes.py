@@ -18,7 +18,10 @@ def _asked(case: Case) -> pd.DataFrame:
 
 
 def queued_fraction(case: Case) -> float:
-    """Return the share of broadcasts that asked after the start and waited for a place, whether they got one or not."""
+    """Return the share of broadcasts that asked after the start and waited for a place, whether they got one or not.
+
+    Whoever waited and then went on without a ladder is not among them, but in `source_only_fraction`.
+    """
     rows = _asked(case)
     waited = (rows["placed_s"] > rows["admitted_s"]) | rows["outcome"].isin(
         [Outcome.GAVE_UP_WAITING.text, Outcome.WAITING.text]
@@ -128,7 +131,7 @@ OUTCOMES: dict[str, Metric] = {
     "publisher_attempts": Metric(
         "outcomes",
         "attempts",
-        "of interrupted publishers to come back",
+        "attempts of interrupted publishers to come back",
         lambda case: float(case.run.attempts),
         can_interrupt,
     ),

@@ -12,6 +12,8 @@ from sim.scale_events import flaps
 
 FASTEST_RAMP_PER_HOUR = 1.7
 """Growth of demand in an hour, at most: assumed. The fastest of an ordinary event evening was 1.35."""
+NEARLY_EMPTY = 1e-9
+"""Share of places in use below which a fleet counts as empty, so that its time to fill stays finite."""
 FLAP_WINDOW_S = 1_800.0
 """A change of the fleet that is taken back within half an hour counts as a flap."""
 
@@ -80,16 +82,14 @@ def headroom(case: Case) -> float:
 def exhausted_in_s(case: Case) -> float:
     """Return the shortest time, over the ticks, until the ready places are full at the fastest assumed ramp.
 
-    Demand D that grows by 1.7 times in an hour fills P places after ln(P/D) / ln(1.7) hours; a fleet holds only if its
-    nodes take less than that to boot.
+    With a share u of the places in use, demand that grows by 1.7 times in an hour fills them after -ln(u) / ln(1.7)
+    hours; a fleet holds only if its nodes take less than that to boot. Ticks without a broadcast do not count.
     """
-    demand = _demand(case)
-    places = demand / np.maximum(1.0 - np.asarray(case.run.ticks["room_free"], float), 1e-9)
-    busy = demand > 0
-    if not busy.any():
+    used = 1.0 - np.asarray(case.run.ticks["room_free"], float)[_demand(case) > 0]
+    if not used.size:
         return math.nan
-    left_h = np.log(np.maximum(places[busy] / demand[busy], 1.0)) / math.log(FASTEST_RAMP_PER_HOUR)
-    return float(left_h.min()) * 3600.0
+    fill_h = math.log(1.0 / max(float(used.max()), NEARLY_EMPTY)) / math.log(FASTEST_RAMP_PER_HOUR)
+    return fill_h * 3600.0
 
 
 SCALING: dict[str, Metric] = {
