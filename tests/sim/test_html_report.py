@@ -19,7 +19,7 @@ from scenarios import load_scenario
 from scenarios.coefficient import Provenance
 from scenarios.errors import NotReady
 from sim.answer import answer, failure_rows
-from sim.cli import report as report_verb
+from sim.cli.simulation import report as report_verb
 from sim.html_report import page, report, weakest
 from sim.metrics import METRICS
 from sim.plots import PLOTS

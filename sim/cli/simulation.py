@@ -1,0 +1,172 @@
+"""The verbs that simulate: each parses, calls one function, prints."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from sim.cli.options import BY, Below, By, Extrapolate, Flip, Force, Json, ProfileOption, Quiet, ScenarioFile, Seed
+from sim.cli.shared import ask_budget, asked_span, flip_document, print_grounds, scenario_and_profile, search_flip
+from sim.terminal import ProgressBar, print_table
+
+if TYPE_CHECKING:
+    from sim.results import RunResult
+
+simulation = typer.Typer()
+
+
+@simulation.command()
+def run(
+    file: ScenarioFile,
+    profile: ProfileOption = None,
+    seed: Seed = 1,
+    replications: Annotated[
+        int | None, typer.Option(min=1, max=10_000, help="independent runs, instead of the scenario's")
+    ] = None,
+    workers: Annotated[int, typer.Option(min=1, max=256, help="processes; no digit depends on it")] = 1,
+    out: Annotated[Path | None, typer.Option(metavar="DIR", help="write a result folder")] = None,
+    timeline: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="write the first replication as a trace for ui.perfetto.dev")
+    ] = None,
+    flip: Flip = None,
+    by: By = BY,
+    below: Below = None,
+    extrapolate: Extrapolate = False,
+    force: Force = False,
+    json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Simulate a scenario: nodes, waits, hit ratios, dollars, each with a 95 % interval."""
+    span = asked_span(flip, by, lacks_below=below is None)
+    loaded, chosen, overridden = scenario_and_profile(file, profile)
+    scenario = loaded.value
+    ask_budget(loaded, replications or scenario.replications, force)
+    from sim.replication import run as simulate
+
+    if timeline:
+        from sim.whole_file import require_writable
+
+        require_writable(timeline)
+    with ProgressBar("replications", quiet) as progress:
+        result = simulate(
+            scenario,
+            chosen,
+            seed=seed,
+            replications=replications,
+            workers=workers,
+            progress=progress,
+            extrapolate=extrapolate,
+            force=True,  # or the budget has been asked above, where the file is known
+        )
+    if out:
+        result.write(out)
+    if timeline:
+        result.write_timeline(timeline)
+    how = {"seed": seed, "replications": result.replications, "workers": workers, "extrapolate": extrapolate}
+    flips = search_flip(below, scenario, chosen, span, quiet, metric=by, **how)
+    if json:
+        from sim.results import to_json
+
+        print(to_json(result.document() | flip_document(flips)), end="")
+        return
+    _print_run(result, "the profile given by --profile" if overridden else "the profile named by the scenario")
+    if flips:
+        print(f"{flips.text()}.")
+    if out:
+        print(f"Result: {out}")
+    if timeline:
+        print(f"Timeline: {timeline}")
+
+
+def _print_run(result: RunResult, choice: str) -> None:
+    """Print the answer of a run: the question, what it rests on, the table, failures, what binds."""
+    from sim.answer import FAILURE_TITLES, binding_text, failure_rows
+    from sim.assumed_grounds import node_price_text
+
+    scenario = result.scenario
+    print(scenario.title, "", scenario.question, "", sep="\n")
+    print_grounds(choice, result.rests_on())
+    table = result.table()
+    print_table(table.itertuples(index=False), tuple(table.columns))
+    if hit := list(failure_rows(result)):
+        print()
+        print_table(hit, FAILURE_TITLES)
+    if result.unstable:
+        print(f"\n{result.unstable}.")
+    print(f"\n{binding_text(result)}. The transcode nodes' dollars are at {node_price_text(scenario)}.")
+    print(f"{result.replications} replications of {scenario.horizon.horizon_s / 3600:g} h, seed {result.seed}.")
+
+
+@simulation.command()
+def compare(
+    first: Annotated[Path, typer.Argument(metavar="FIRST", help="a scenario")],
+    second: Annotated[Path, typer.Argument(metavar="SECOND", help="what it is changed to")],
+    profile: Annotated[
+        str | None, typer.Option("--profile", metavar="P", help="a profile for both, instead of the scenarios' own")
+    ] = None,
+    seed: Seed = 1,
+    replications: Annotated[
+        int | None, typer.Option(min=2, max=10_000, help="of each, instead of the larger of both scenarios' own")
+    ] = None,
+    workers: Annotated[int, typer.Option(min=1, max=256, help="processes; no digit depends on it")] = 1,
+    flip: Flip = None,
+    by: By = BY,
+    extrapolate: Extrapolate = False,
+    force: Force = False,
+    json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Simulate two scenarios on the same days: what changes, each difference with a 95 % interval."""
+    span = asked_span(flip, by)
+    loaded, own, overridden = scenario_and_profile(first, profile)
+    changed, other, _ = scenario_and_profile(second, profile)
+    before, after = loaded.value, changed.value
+    for one in (loaded, changed):
+        ask_budget(one, replications or max(before.replications, after.replications), force)
+    from sim.comparison import compare as compare_scenarios
+
+    with ProgressBar("replications", quiet) as progress:
+        found = compare_scenarios(
+            before,
+            after,
+            own,
+            second_profile=other,
+            seed=seed,
+            replications=replications,
+            workers=workers,
+            progress=progress,
+            extrapolate=extrapolate,
+            force=True,  # as above
+        )
+    how = {"seed": seed, "replications": replications, "workers": workers, "extrapolate": extrapolate}
+    flips = search_flip(before, after, other, span, quiet, metric=by, first_profile=own, **how)
+    if json:
+        from sim.results import to_json
+
+        print(to_json(found.document() | flip_document(flips)), end="")
+        return
+    print(f"first: {before.title}", f"second: {after.title}", "", after.question, "", sep="\n")
+    choice = "the profile given by --profile" if overridden else "the profile named by each scenario"
+    print_grounds(choice, dict.fromkeys([*found.first.rests_on(), *found.second.rests_on()]))
+    table = found.table()
+    print_table(table.itertuples(index=False), tuple(table.columns))
+    print()
+    for note in found.notes():
+        print(f"  - {note}")
+    print(f"{found.first.replications} replications of each, seed {seed}.")
+    if flips:
+        print(f"{flips.text()}.")
+
+
+@simulation.command()
+def report(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="a result folder")],
+    out: Annotated[Path | None, typer.Option(metavar="FILE", help="instead of DIR/report.html")] = None,
+) -> None:
+    """Write one self-contained HTML page about a result."""
+    from sim.html_report import report as write_report
+    from sim.results import read_result
+
+    print(write_report(read_result(folder), out or folder / "report.html"))
