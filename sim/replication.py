@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import multiprocessing
-from collections.abc import Callable, Iterator
-from concurrent.futures import Executor, ProcessPoolExecutor
+from collections.abc import Callable, Sequence
+from concurrent.futures import Executor
 
 import pandas as pd
 
@@ -19,6 +18,7 @@ from sim.coverage import require_coverage
 from sim.event_budget import require_budget
 from sim.fleet_plan import kinds_of_nodes
 from sim.metrics import Case, measure
+from sim.processes import in_order, processes
 from sim.records import Replication
 from sim.results import RunResult
 
@@ -71,10 +71,16 @@ def run(
         require_budget(scenario, count)
     cells = [(scenario, profile, seed, number, engine) for number in range(count)]
     outcomes = []
-    for done, outcome in enumerate(_outcomes(cells, workers, executor), start=1):
-        outcomes.append(outcome)
-        if progress:
-            progress(done, count)
+    with processes(min(workers, count), executor) as pool:
+        for done, outcome in enumerate(in_order(_cell, cells, pool), start=1):
+            outcomes.append(outcome)
+            if progress:
+                progress(done, count)
+    return result_of(scenario, profile, seed, outcomes)
+
+
+def result_of(scenario: Scenario, profile: Profile, seed: int, outcomes: Sequence[Frames]) -> RunResult:
+    """Return the result of replications, given the frames of each."""
     frames = {name: pd.concat([one[name] for one in outcomes], ignore_index=True) for name in outcomes[0]}
     return RunResult(scenario=scenario, profile=profile, seed=seed, **frames)
 
@@ -94,29 +100,18 @@ def _require_room(scenario: Scenario, profile: Profile) -> None:
         )
 
 
+Frames = dict[str, pd.DataFrame]
+"""What a result has of one replication."""
 Cell = tuple[Scenario, Profile, int, int, Engine]
 
 
-def _outcomes(cells: list[Cell], workers: int, executor: Executor | None) -> Iterator[dict[str, pd.DataFrame]]:
-    """Yield the frames of every cell in the order of the cells."""
-    if executor is not None:
-        yield from executor.map(_cell, cells)
-    elif workers == 1:
-        yield from map(_cell, cells)
-    else:
-        # spawn: a fork would copy the threads of whoever calls, such as a notebook.
-        context = multiprocessing.get_context("spawn")
-        with ProcessPoolExecutor(min(workers, len(cells)), mp_context=context) as pool:
-            yield from pool.map(_cell, cells)
-
-
-def _cell(cell: Cell) -> dict[str, pd.DataFrame]:
+def _cell(cell: Cell) -> Frames:
     scenario, profile, seed, number, engine = cell
     known = load_catalogue()
     return frames_of(simulate(scenario, profile, known, seed=seed, replication=number, engine=engine), scenario)
 
 
-def frames_of(replication: Replication, scenario: Scenario) -> dict[str, pd.DataFrame]:
+def frames_of(replication: Replication, scenario: Scenario) -> Frames:
     """Return the frames that a result has of one replication: its metrics, and its records with its number."""
     frames = {
         "values": measure(Case(replication, scenario, load_catalogue())),
