@@ -104,8 +104,8 @@ def test_what_all_types_share_moves_every_cost_and_no_order():
     anchor = of["anchor"]
     assert anchor.usd_per_month == 0.0
     assert anchor.costly.cheapest == anchor.cheap.cheapest == choice_now(costs, list("abc")).candidate
-    assert not (anchor.costly.flips or anchor.cheap.flips or anchor.moves)
-    assert list(of)[0] == "own"
+    assert not any((anchor.costly.flips, anchor.cheap.flips, anchor.moves))
+    assert next(iter(of)) == "own"
     assert of["own"].usd_per_month > 10.0
 
 
@@ -167,7 +167,7 @@ def test_equal_seeds_give_equal_answers():
 
 
 def test_too_few_draws_are_refused():
-    with pytest.raises(CalibrationError, match="99 joint draws .* draw at least 100"):
+    with pytest.raises(CalibrationError, match=r"99 joint draws .* draw at least 100"):
         found(*normal_race(20.0, 40.0, 30.0, draws=99))
 
 
