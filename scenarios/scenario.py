@@ -66,6 +66,8 @@ class Scenario(SpecModel):
     question: Text
     profile: Name
     """Calibration profile of `scenarios/profiles`; `--profile` overrides it."""
+    extrapolate: bool = False
+    """Use the profile beyond what it was measured for, as `--extrapolate` does; the output says in what respects."""
     horizon: Horizon
     workload: Workload
     ladder: Ladder

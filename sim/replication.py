@@ -64,7 +64,9 @@ def run(
     """
     for kind in kinds_of_nodes(scenario):
         if encoding_accelerator(kind, load_catalogue()) is None:
-            require_coverage(profile, kind.workload.source, kind.ladder, extrapolate=extrapolate)
+            require_coverage(
+                profile, kind.workload.source, kind.ladder, extrapolate=extrapolate or scenario.extrapolate
+            )
         _require_room(kind, profile)
     count = replications or scenario.replications
     if not force:

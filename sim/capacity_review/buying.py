@@ -2,8 +2,20 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterator, Mapping
+from typing import Any
+
 from scenarios.nodes import NodePool
 from scenarios.scenario import Scenario
+from scenarios.slo import Slo
+from sim.capacity_review.purchases import Tariff, best_purchase, paid_nodes
+from sim.capacity_review.screening import COST, values_of
+from sim.capacity_review.standings import MEANS, list_price
+from sim.results import RunResult
+from sim.sampling import Floats
+from sim.slo_attainment import attainment
+from sim.statistics.intervals import mean_interval
 
 SPOT_DISCOUNT = 0.64
 """Off the on-demand price, where the scenario buys nothing on spot: of g4dn.xlarge, Spot Advisor 2025-06-28; assumed
@@ -54,3 +66,46 @@ def _least(scenario: Scenario) -> int:
 def _bought(scenario: Scenario, pool: NodePool) -> Scenario:
     transcode = scenario.platform.transcode.model_copy(update={"pools": (pool,)})
     return scenario.model_copy(update={"platform": scenario.platform.model_copy(update={"transcode": transcode})})
+
+
+def purchase_rows(
+    finalist: str, results: Mapping[str, RunResult], slo: Slo, *, own: Scenario
+) -> Iterator[dict[str, Any]]:
+    """Yield a row for each way to buy a finalist's nodes.
+
+    Columns: instance; way; usd_per_month with `_low` and `_high` (95 % interval of the mean); usd_per_stream_hour; the
+    means of interrupted, viewer_hours_lost, unserved_viewer_fraction and refused_fraction, NaN where there is none;
+    kept_days; reserved_nodes, of the way that reserves some; replications.
+
+    Args:
+        finalist: its name.
+        results: by way to buy, `on demand` among them, from which the way that reserves follows.
+        slo: the promise.
+        own: the finalist's scenario as written.
+    """
+    for way, result in results.items():
+        yield _row(finalist, way, result, slo, values_of(result, COST))
+    on_demand = results["on demand"]
+    price = list_price(own)
+    tariff = Tariff(price.usd_per_hour, discount(own, "reserved"), own.prices.hours_per_month)
+    best = best_purchase(paid_nodes(on_demand.ticks), tariff)
+    row = _row(finalist, "reserved + on demand", on_demand, slo, best.usd_per_month)
+    yield row | {"reserved_nodes": best.reserved_nodes}
+
+
+def _row(finalist: str, way: str, result: RunResult, slo: Slo, usd_per_month: Floats) -> dict[str, Any]:
+    mean = result.summary.set_index("metric")["mean"]
+    usd, low, high = mean_interval(usd_per_month)
+    share = float(usd_per_month.mean()) / float(values_of(result, COST).mean())
+    return {
+        "instance": finalist,
+        "way": way,
+        COST: usd,
+        f"{COST}_low": max(low, 0.0),
+        f"{COST}_high": high,
+        "usd_per_stream_hour": float(mean["usd_per_stream_hour"]) * share,
+        **{metric: float(mean.get(metric, math.nan)) for metric in MEANS},
+        "kept_days": attainment(result.values, slo).share.value,
+        "reserved_nodes": 0,
+        "replications": result.replications,
+    }

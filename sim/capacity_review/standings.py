@@ -1,23 +1,24 @@
-"""One row for each type of a review: what a node holds, the fleet, the cost, the promise, and what all that rests on."""
+"""One row for each type of a review: what a node holds, fleet, cost, promise, and what all that rests on."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+import numpy as np
 import pandas as pd
 
 from scenarios.catalogue import load_catalogue
 from scenarios.scenario import Scenario
 from sim.capacity_review.screening import COST, values_of
 from sim.carried import carried_coefficients
-from sim.fleet_plan import kinds_of_nodes, of_pool, pools_of
+from sim.fleet_plan import kinds_of_nodes
 from sim.node_plan import RESOURCE_NAMES
 from sim.results import RunResult
+from sim.sampling import stream
 from sim.slo_attainment import Attainment
 from sim.statistics.intervals import mean_interval, ratio_interval
-from sim.sampling import stream
 
 FROM_STRONG_TO_WEAK = ("measured", "datasheet", "scaled", "assumed")
 """Kinds of provenance."""
@@ -88,16 +89,11 @@ def others_stand_at(row: Mapping[str, Any]) -> str:
     return ", ".join(f"{RESOURCE_NAMES[name]} {share:.0%}" for name, share in sorted(others, key=lambda one: -one[1]))
 
 
-def pool_prices(scenario: Scenario) -> Iterator[str]:
-    """Yield in words what is taken off the price of each pool that is not bought at it."""
-    for pool in pools_of(scenario):
-        if pool.discount and of_pool(scenario, pool).platform.transcode.instance == scenario.platform.transcode.instance:
-            yield f"{pool.name} less {pool.discount:.0%}"
-
-
 def _stands_at(result: RunResult) -> dict[str, float]:
     rows = result.summary[result.summary["metric"].str.startswith("full_node_")]
-    return {metric.removeprefix("full_node_"): float(at) for metric, at in zip(rows["metric"], rows["mean"], strict=True)}
+    return {
+        metric.removeprefix("full_node_"): float(at) for metric, at in zip(rows["metric"], rows["mean"], strict=True)
+    }
 
 
 def _ends(metric: str) -> tuple[str, str, str]:
@@ -121,6 +117,8 @@ def _over_the_day(result: RunResult) -> tuple[float, float]:
 def _usd_per_stream_hour(result: RunResult) -> tuple[float, float, float]:
     """Return Σ dollars ÷ Σ hours of broadcast over the replications, with the interval of a bootstrap; or the range."""
     usd, per_hour = values_of(result, COST), values_of(result, "usd_per_stream_hour")
+    if np.isnan(per_hour).any():  # a day without an hour of broadcast
+        return math.nan, math.nan, math.nan
     stream_hours = usd / per_hour  # of a month, up to one factor that all replications share
     found = ratio_interval(usd, stream_hours, stream(result.seed, 0, "bootstrap"))
     low, high = result.ranges.get("usd_per_stream_hour", (found.low, found.high))

@@ -35,7 +35,7 @@ class Trials:
         *,
         seed: int,
         engine: Engine,
-        executor: Executor | None,
+        executor: Executor | None = None,
     ) -> None:
         self._candidates, self._profile, self._seed = dict(candidates), profile, seed
         self._engine, self._executor = engine, executor
