@@ -31,7 +31,7 @@ def bills(paid, of, reserved):
     return np.array(months)
 
 
-@pytest.mark.parametrize("discount", [0.0, 0.2, 0.35, 0.6, 1.0])
+@pytest.mark.parametrize("discount", [0.0, 0.2, 0.35, 0.6, 0.8, 1.0])
 @pytest.mark.parametrize("share", [1.0, 0.375])
 def test_no_other_number_of_nodes_is_cheaper(discount, share):
     paid = stream(1, 0, "paid").integers(0, 30, size=(4, 25)).astype(float)
