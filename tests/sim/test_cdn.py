@@ -11,7 +11,8 @@ from pydantic import ValidationError
 
 from scenarios.platform import Cdn as CdnSpec
 from sim.cluster_shares import ClusterShares
-from sim.components.cdn import EXACT_UP_TO, Cdn, segment_fills
+from sim.components.cache import segment_fills
+from sim.components.cdn import EXACT_UP_TO, Cdn
 from sim.crowds import EXACT_UP_TO as ALONE_UP_TO
 from sim.crowds import crowds
 from sim.sampling import stream
