@@ -10,7 +10,10 @@ from scenarios.base import Ratio, SpecModel
 
 
 class Collapsed(SpecModel):
-    """They wait for that one fetch, as with `proxy_cache_lock on` in nginx. Hit ratios are results."""
+    """They wait for that one fetch. Hit ratios are results.
+
+    With `proxy_cache_lock` nginx does so for segments, which are new to it, but not for a playlist that has expired.
+    """
 
     kind: Literal["collapsed"] = "collapsed"
 

@@ -110,7 +110,7 @@ class CollapsingCache:
 class UncollapsedCache(CollapsingCache):
     """Whoever asks before the first fetch is done fetches as well.
 
-    The first fetch starts the TTL. A cache whose last one starts it again keeps a playlist for up to L longer.
+    The first fetch starts the TTL. A cache whose last one starts it again, as nginx, keeps a playlist up to L longer.
     """
 
     def __init__(self, times: Times) -> None:

@@ -41,7 +41,11 @@ def regional(**spec) -> Cdn:
 
 
 @pytest.mark.parametrize("viewers", [50.0, 20_000.0, 800_000.0])
-@pytest.mark.parametrize("more", [{}, {"clusters": 24}, {"shield": False}], ids=["6 clusters", "24", "no shield"])
+@pytest.mark.parametrize(
+    "more",
+    [{}, {"clusters": 24}, {"shield": False}, {"policy": {"kind": "uncollapsed"}}],
+    ids=["6 clusters", "24", "no shield", "not collapsed"],
+)
 def test_groups_give_what_every_broadcast_gives(viewers, more):
     audience = popular(15_000, viewers)
     exact, grouped = (cdn(exact_up_to=up_to, **more).serve(audience, 30.0) for up_to in (NEVER, EXACT_UP_TO))
