@@ -35,6 +35,7 @@ from sim.format import interval_text, range_text
 from sim.held_out_text import held_out_text
 from sim.metrics import METRICS, summarise
 from sim.ranges import ranges
+from sim.slo_attainment import Attainment, attainment
 from sim.timeline import Records, timeline_text
 from sim.whole_file import write_whole
 
@@ -103,6 +104,11 @@ class RunResult:
             f"place than {most:,} nodes (max_nodes) hold; no wait is told there"
         )
 
+    @cached_property
+    def promise(self) -> Attainment | None:
+        """How well the scenario's promise (`slo`) is kept; None where it makes none."""
+        return attainment(self.values, self.scenario.slo) if self.scenario.slo else None
+
     def failures(self) -> pd.DataFrame:
         """Return what each failure hits and how long it takes until service is back, as `blast_radius.failures`."""
         return failures(self.events, self.ticks)
@@ -156,6 +162,7 @@ class RunResult:
             "engine": "whole" if self.is_watched else "fleet",
             "binding_resource": self.binding,
             "unstable": self.unstable or None,
+            "promise": self.promise.document() if self.promise else None,
             "failures": _plain_rows(self.failures()),
             "rests_on": self.rests_on(),
             "ranges": {metric: list(ends) for metric, ends in self.ranges.items()},

@@ -110,6 +110,8 @@ def _print_run(result: RunResult, choice: str) -> None:
         print_table(hit, FAILURE_TITLES)
     if result.unstable:
         print(f"\n{result.unstable}.")
+    if result.promise:
+        print(f"\n{result.promise.sentence}.")
     print(f"\n{binding_text(result)}. The transcode nodes' dollars are at {node_price_text(scenario)}.")
     print(f"{result.replications} replications of {scenario.horizon.horizon_s / 3600:g} h, seed {result.seed}.")
 

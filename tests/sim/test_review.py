@@ -262,11 +262,14 @@ def test_names_that_are_none_are_refused(instances, message):
 def test_types_that_cannot_be_judged_are_refused_together_with_what_is_left():
     with pytest.raises(CalibrationError) as caught:
         candidates(
-            platform(), ["p5.48xlarge", "n1-standard-1", "g6.xlarge", "c7g.4xlarge"], profiles.profile(), load_catalogue()
+            platform(),
+            ["p5.48xlarge", "n2-standard-8", "g6.xlarge", "c7g.4xlarge"],
+            profiles.profile(),
+            load_catalogue(),
         )
     text = str(caught.value)
     assert "p5.48xlarge: an NVIDIA H100 has no encoding engine" in text
-    assert "n1-standard-1: " in text
+    assert "n2-standard-8: " in text
     assert text.endswith("Leave out what cannot be judged: --instances g6.xlarge,c7g.4xlarge.")
 
 
