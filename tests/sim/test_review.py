@@ -150,7 +150,7 @@ def test_a_promise_that_nobody_can_keep_tells_the_nearest_and_what_binds():
 def test_what_binds_may_be_the_front_door():
     shut = {"platform.ingest.auth_limit_per_s": 0.001, "platform.ingest.auth_burst": 1}
     results = results_of({"a": priced(0.1, **shut)}, days=2)
-    assert screening.what_binds(results["a"]).endswith("so raise platform.ingest.auth_limit_per_s")
+    assert screening.what_binds(results["a"], "refused_fraction").endswith("so raise platform.ingest.auth_limit_per_s")
 
 
 def test_the_finals_go_on_until_the_leader_is_told_from_the_others():
