@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import multiprocessing
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Executor, ProcessPoolExecutor
+from contextlib import contextmanager
 
 import pandas as pd
 
@@ -20,9 +21,12 @@ from sim.event_budget import require_budget
 from sim.fleet_plan import kinds_of_nodes
 from sim.metrics import Case, measure
 from sim.results import RunResult
+from sim.sampling import Floats
+from sim.statistics.sequential import Attained, Precision
+from sim.stopping import Plan, Replications, least_replications, metric_values, replicate, replications_plan
 
 Progress = Callable[[int, int], None]
-"""Called with replications done and replications in all."""
+"""Called with replications done and replications in all, as far as it is known how many there will be."""
 
 
 def run(
@@ -30,7 +34,8 @@ def run(
     profile: Profile,
     *,
     seed: int = 1,
-    replications: int | None = None,
+    replications: Replications | None = None,
+    precision: Precision | None = None,
     workers: int = 1,
     executor: Executor | None = None,
     progress: Progress | None = None,
@@ -46,7 +51,8 @@ def run(
         scenario: what to simulate.
         profile: coefficients; each replication takes one row of its joint draws.
         seed: the only seed.
-        replications: the scenario's own number if None.
+        replications: a number; `auto`, which finds it by a rule; or None for what the scenario says.
+        precision: that rule, instead of its defaults; with it, None means `auto`.
         workers: processes; 1 stays in this one.
         executor: runs the replications instead of own processes; it has to accept functions of this module.
         progress: told after each replication.
@@ -54,25 +60,93 @@ def run(
         force: run even what is beyond the budget of events and memory (`sim.event_budget`).
 
     Raises:
-        ScenarioError: the run would be larger than that budget.
+        ScenarioError: the run would be larger than that budget, with the fewest replications that it may take; there is
+            no such metric; or both a number of replications and a rule are given.
         CalibrationError: the profile was not measured for such a source or ladder, the accelerator of the nodes cannot
             encode it, not even one broadcast may fit on a node, or the catalogue lacks a figure.
+    """
+    require_runnable(scenario, profile, extrapolate=extrapolate)
+    plan = replications_plan([scenario], replications, precision)
+    if not force:
+        require_budget(scenario, least_replications(plan))
+    side = Side(scenario, profile)
+    found = replicate_sides([side], plan, seed, workers, executor, progress, lambda metric: (side.values(metric), None))
+    return side.result(seed, found)
+
+
+def require_runnable(scenario: Scenario, profile: Profile, *, extrapolate: bool) -> None:
+    """Check that a profile can carry a scenario in every world that may be drawn.
+
+    Raises:
+        CalibrationError: see `run`.
     """
     for kind in kinds_of_nodes(scenario):
         if encoding_accelerator(kind, load_catalogue()) is None:
             require_coverage(profile, kind.workload.source, kind.ladder, extrapolate=extrapolate)
         _require_room(kind, profile)
-    count = replications or scenario.replications
-    if not force:
-        require_budget(scenario, count)
-    cells = [(scenario, profile, seed, number) for number in range(count)]
-    outcomes = []
-    for done, outcome in enumerate(_outcomes(cells, workers, executor), start=1):
-        outcomes.append(outcome)
-        if progress:
-            progress(done, count)
-    frames = {name: pd.concat([one[name] for one in outcomes], ignore_index=True) for name in outcomes[0]}
-    return RunResult(scenario=scenario, profile=profile, seed=seed, **frames)
+
+
+class Side:
+    """A scenario with its profile, and its replications so far."""
+
+    def __init__(self, scenario: Scenario, profile: Profile) -> None:
+        self._scenario, self._profile = scenario, profile
+        self._outcomes: list[dict[str, pd.DataFrame]] = []
+
+    def cells(self, seed: int, numbers: Iterable[int]) -> list[Cell]:
+        """Return what makes the replications of these numbers."""
+        return [(self._scenario, self._profile, seed, number) for number in numbers]
+
+    def add(self, outcome: dict[str, pd.DataFrame]) -> None:
+        """Take in the frames of the next replication."""
+        self._outcomes.append(outcome)
+
+    def values(self, metric: str) -> Floats:
+        """Return a metric of every replication so far, as `sim.stopping.metric_values`."""
+        return metric_values((one["values"] for one in self._outcomes), metric, self._scenario.title)
+
+    def result(self, seed: int, precision: Attained | None) -> RunResult:
+        """Return the replications so far as a result."""
+        frames = {
+            name: pd.concat([one[name] for one in self._outcomes], ignore_index=True) for name in self._outcomes[0]
+        }
+        return RunResult(scenario=self._scenario, profile=self._profile, seed=seed, precision=precision, **frames)
+
+
+def replicate_sides(
+    sides: Sequence[Side],
+    plan: Plan,
+    seed: int,
+    workers: int,
+    executor: Executor | None,
+    progress: Progress | None,
+    judged: Callable[[str], tuple[Floats, Floats | None]],
+) -> Attained | None:
+    """Run replications of every side on the same days until there are enough; each side has as many.
+
+    Args:
+        sides: take in what comes back.
+        plan: how many, or the rule that finds it.
+        seed: the only seed.
+        workers: as in `run`.
+        executor: likewise.
+        progress: told after each replication of any side.
+        judged: what the rule judges, as in `sim.stopping.replicate`.
+    """
+    done = 0
+    with _mapping(min(workers, least_replications(plan)), executor) as mapped:
+
+        def more(numbers: range) -> None:
+            nonlocal done
+            of = [side for side in sides for _ in numbers]
+            cells = [cell for side in sides for cell in side.cells(seed, numbers)]
+            for side, outcome in zip(of, mapped(cells), strict=True):
+                side.add(outcome)
+                done += 1
+                if progress:
+                    progress(done, len(sides) * numbers.stop)
+
+        return replicate(plan, more, judged)
 
 
 def _require_room(scenario: Scenario, profile: Profile) -> None:
@@ -93,17 +167,21 @@ def _require_room(scenario: Scenario, profile: Profile) -> None:
 Cell = tuple[Scenario, Profile, int, int]
 
 
-def _outcomes(cells: list[Cell], workers: int, executor: Executor | None) -> Iterator[dict[str, pd.DataFrame]]:
-    """Yield the frames of every cell in the order of the cells."""
+Mapping = Callable[[list[Cell]], Iterator[dict[str, pd.DataFrame]]]
+
+
+@contextmanager
+def _mapping(workers: int, executor: Executor | None) -> Iterator[Mapping]:
+    """Open what yields the frames of every cell in the order of the cells."""
     if executor is not None:
-        yield from executor.map(_cell, cells)
+        yield lambda cells: executor.map(_cell, cells)
     elif workers == 1:
-        yield from map(_cell, cells)
+        yield lambda cells: map(_cell, cells)
     else:
         # spawn: a fork would copy the threads of whoever calls, such as a notebook.
         context = multiprocessing.get_context("spawn")
-        with ProcessPoolExecutor(min(workers, len(cells)), mp_context=context) as pool:
-            yield from pool.map(_cell, cells)
+        with ProcessPoolExecutor(workers, mp_context=context) as pool:
+            yield lambda cells: pool.map(_cell, cells)
 
 
 def _cell(cell: Cell) -> dict[str, pd.DataFrame]:
