@@ -114,7 +114,7 @@ def test_it_survives_a_file(values):
 
 @pytest.mark.parametrize("wrong", [{"relative": 0.0}, {"relative": 1.0}, {"least": 1}, {"most": 5}, {"step": 0}])
 def test_a_rule_that_cannot_be_is_refused(wrong):
-    with pytest.raises(ValueError, match="a precision is a share|a rule needs"):
+    with pytest.raises(ValueError, match=r"a precision is a share|a rule needs"):
         Precision(**wrong)
 
 
