@@ -42,6 +42,8 @@ HEADLINES = (
 )
 """Metrics that the answer of a run begins with, and what the what-ifs are about."""
 REPLICATIONS = 30
+ROUNDING = 1e-9
+"""Relative; what differs by less on every day does not differ."""
 
 
 def reduction(first: Floats, second: Floats, rng: np.random.Generator) -> Interval:
@@ -89,7 +91,7 @@ def rows(found: Comparison, seed: int) -> dict[str, dict[str, Any]]:
         interval = reduction(both[0], both[1], stream(seed, 0, f"resamples of {metric}"))
         told[metric] = {
             **{name: value if math.isfinite(value) else None for name, value in interval._asdict().items()},
-            "same_every_day": bool((both[0] == both[1]).all()),
+            "same_every_day": bool(np.allclose(both[0], both[1], rtol=ROUNDING, atol=0.0)),
             "replications": both.shape[1],
         }
     return told
@@ -130,7 +132,7 @@ def text(told: dict[str, Any]) -> str:
         for metric, one in found.items():
             ends = ["∞" if one[end] is None else f"{one[end]:.3g}" for end in ("value", "low", "high")]
             factor = "the same every day" if one["same_every_day"] else f"{ends[0]} ({ends[1]} … {ends[2]})"
-            lines.append(f"  {METRICS[metric].meaning:<45} {factor}")
+            lines.append(f"  {METRICS[metric].meaning:<50} {factor}")
     return "\n".join(lines)
 
 
