@@ -84,6 +84,7 @@ def _facts(result: RunResult) -> dict[str, Any]:
         "scenario": scenario,
         "profile": profile,
         "replications": result.replications,
+        "precision": result.precision_text,
         "span": f"{scenario.horizon.horizon_s / 3600:g} hours",
         "bin_minutes": bin_minutes(result),
         "answer": answer(result),

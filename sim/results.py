@@ -36,6 +36,7 @@ from sim.held_out_text import held_out_text
 from sim.metrics import METRICS, summarise
 from sim.ranges import ranges
 from sim.slo_attainment import Attainment, attainment
+from sim.statistics.sequential import Attained, attained
 from sim.timeline import Records, timeline_text
 from sim.whole_file import write_whole
 
@@ -64,6 +65,7 @@ class RunResult:
         broadcasts: one row per replication and broadcast.
         nodes: one row per replication and transcode node.
         events: one row per replication and failure or change of the fleet.
+        precision: what the rule came to that found the number of replications; None where that was given.
     """
 
     scenario: Scenario
@@ -74,6 +76,7 @@ class RunResult:
     broadcasts: pd.DataFrame
     nodes: pd.DataFrame
     events: pd.DataFrame
+    precision: Attained | None = None
 
     @cached_property
     def summary(self) -> pd.DataFrame:
@@ -89,6 +92,13 @@ class RunResult:
     def is_watched(self) -> bool:
         """Whether viewers were simulated, or the control plane alone."""
         return "viewers_wanted" in self.ticks
+
+    @property
+    def precision_text(self) -> str:
+        """How precise the mean is that the replications were found for; empty where their number was given."""
+        if self.precision is None:
+            return ""
+        return self.precision.text(f"the mean of {METRICS[self.precision.rule.metric].meaning!r}")
 
     @property
     def unstable(self) -> str:
@@ -160,6 +170,7 @@ class RunResult:
             "seed": self.seed,
             "replications": self.replications,
             "engine": "whole" if self.is_watched else "fleet",
+            "precision": self.precision.document() if self.precision else None,
             "binding_resource": self.binding,
             "unstable": self.unstable or None,
             "promise": self.promise.document() if self.promise else None,
@@ -260,6 +271,7 @@ class RunResult:
             "cpus": os.cpu_count(),
             "seed": self.seed,
             "replications": self.replications,
+            "precision": self.precision.document() if self.precision else None,
             "scenario": self.scenario.model_dump(mode="json"),
             "profile": self.profile.model_dump(mode="json"),
         }
@@ -300,6 +312,7 @@ def read_result(folder: Path) -> RunResult:
         profile=Profile.model_validate_json(json.dumps(provenance["profile"])),
         seed=provenance["seed"],
         values=values,
+        precision=attained(provenance["precision"]) if provenance.get("precision") else None,
         **frames,
     )
 
