@@ -26,10 +26,12 @@ from sim.assembly import Engine
 from sim.event_budget import require_budget
 from sim.format import interval_text
 from sim.metrics import METRICS
+from sim.noise_and_ignorance import sentence, split_of
 from sim.replication import Side, replicate_sides, require_runnable
-from sim.results import RunResult
+from sim.results import COST, RunResult
 from sim.sampling import Floats
 from sim.statistics.sequential import Attained, Precision
+from sim.statistics.split import Split
 from sim.stopping import Replications, least_replications, replications_plan
 
 FEWEST_REPLICATIONS = 2
@@ -102,11 +104,20 @@ class Comparison:
             meanings = ", ".join(METRICS[name].meaning for name in self.lacking)
             found.append(f"only one of the two has: {meanings}")
         left = self.differences["noise_left"].median()
+        if parted := sentence(f"the difference of {METRICS[COST].meaning}", self._split()):
+            found.append(parted)
         if not math.isnan(left):
             found.append(
                 f"paired days leave {left:.0%} of the noise that independent runs would have (median over metrics)"
             )
         return found
+
+    def _split(self) -> Split | None:
+        """Return noise and ignorance of the difference in the fleet's cost."""
+        own, middle = (
+            _changes(getattr(self.first, world), getattr(self.second, world)) for world in ("values", "middle")
+        )
+        return split_of(own, middle, COST, self.first.seed)
 
     def document(self) -> dict[str, Any]:
         """Return the comparison as plain data: no time, path or host, None for what is not known."""
@@ -142,6 +153,7 @@ def compare(
     extrapolate: bool = False,
     force: bool = False,
     engine: Engine = "whole",
+    split: bool = True,
 ) -> Comparison:
     """Return what the second scenario changes, on the same days as the first.
 
@@ -161,6 +173,7 @@ def compare(
         extrapolate: as in `run`.
         force: likewise.
         engine: likewise.
+        split: likewise.
 
     Raises:
         ScenarioError: see `run`.
@@ -174,7 +187,7 @@ def compare(
         if not force:
             require_budget(scenario, least_replications(plan))
         require_runnable(scenario, chosen, extrapolate=extrapolate)
-    sides = [Side(first, profiles[0], engine), Side(second, profiles[1], engine)]
+    sides = [Side(first, profiles[0], engine, split), Side(second, profiles[1], engine, split)]
 
     def judged(metric: str) -> tuple[Floats, Floats]:
         before, after = (side.values(metric) for side in sides)
@@ -182,6 +195,13 @@ def compare(
 
     found = replicate_sides(sides, plan, seed, workers, executor, progress, judged)
     return Comparison(sides[0].result(seed, None), sides[1].result(seed, None), precision=found)
+
+
+def _changes(first: pd.DataFrame, second: pd.DataFrame) -> pd.DataFrame:
+    """Return the second − the first by metric and replication."""
+    keys = ["metric", "replication"]
+    both = first[[*keys, "value"]].merge(second[[*keys, "value"]], on=keys, suffixes=("_first", "_second"))
+    return both.assign(value=both["value_second"] - both["value_first"])
 
 
 def paired_difference(first: np.ndarray[Any, Any], second: np.ndarray[Any, Any]) -> tuple[float, ...]:

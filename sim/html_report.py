@@ -89,6 +89,7 @@ def _facts(result: RunResult) -> dict[str, Any]:
         "bin_minutes": bin_minutes(result),
         "answer": answer(result),
         "ranged": bool(result.ranges),
+        "has_parts": len(result.parts) > 0,
         "groups": _groups(result),
         "failures": list(failure_rows(result)),
         "failure_titles": FAILURE_TITLES,
@@ -126,9 +127,9 @@ def weakest(coefficients: Sequence[Coefficient]) -> str:
 def _groups(result: RunResult) -> list[tuple[str, list[dict[str, Any]]]]:
     groups: dict[str, list[dict[str, Any]]] = {}
     for row in result.summary.itertuples():
-        value, between, days = result.texts(row.metric)
+        texts = result.texts(row.metric)
         binds = row.metric == f"full_node_{result.binding}"
-        facts = {"what": METRICS[row.metric].meaning, "value": value, "interval": between, "days": days, "binds": binds}
+        facts = {"what": METRICS[row.metric].meaning, "binds": binds} | texts._asdict()
         groups.setdefault(row.component, []).append(facts)
     return list(groups.items())
 

@@ -16,9 +16,11 @@ from sim.assembly import Engine, simulate
 from sim.carried import plan_range
 from sim.coverage import require_coverage
 from sim.event_budget import require_budget
+from sim.fleet_grounds import fleet_range
 from sim.fleet_plan import kinds_of_nodes
 from sim.metrics import Case, measure
 from sim.processes import in_order, processes
+from sim.ranges import OF_FLEET, OF_NODE
 from sim.records import Replication
 from sim.results import RunResult
 from sim.sampling import Floats
@@ -42,6 +44,7 @@ def run(
     extrapolate: bool = False,
     force: bool = False,
     engine: Engine = "whole",
+    split: bool = True,
 ) -> RunResult:
     """Return the answer of a scenario with its intervals.
 
@@ -61,6 +64,8 @@ def run(
         force: run even what is beyond the budget of events and memory (`sim.event_budget`).
         engine: `fleet` simulates the control plane alone, several times quicker: of broadcasts, nodes and their cost
             the same digits, of viewers, CDN and chat nothing.
+        split: simulate each day in the middle world as well (control plane alone), so that noise and ignorance are
+            told apart.
 
     Raises:
         ScenarioError: the run would be larger than that budget, with the fewest replications that it may take; there is
@@ -72,9 +77,15 @@ def run(
     plan = replications_plan([scenario], replications, precision)
     if not force:
         require_budget(scenario, least_replications(plan))
-    side = Side(scenario, profile, engine)
-    found = replicate_sides([side], plan, seed, workers, executor, progress, lambda metric: (side.values(metric), None))
-    return side.result(seed, found)
+    side = Side(scenario, profile, engine, split)
+    is_range = fleet_range(scenario, profile, load_catalogue()) is not None
+
+    def judged(metric: str) -> tuple[Floats, None]:
+        values = side.values(metric)
+        # Where a range is told, the days move its ends: the metric in proportion to what a node holds (`sim.ranges`).
+        return (values * side.values(OF_NODE) if is_range and metric in OF_FLEET else values), None
+
+    return side.result(seed, replicate_sides([side], plan, seed, workers, executor, progress, judged))
 
 
 def require_runnable(scenario: Scenario, profile: Profile, *, extrapolate: bool) -> None:
@@ -94,13 +105,15 @@ def require_runnable(scenario: Scenario, profile: Profile, *, extrapolate: bool)
 class Side:
     """A scenario with its profile, and its replications so far."""
 
-    def __init__(self, scenario: Scenario, profile: Profile, engine: Engine) -> None:
-        self._scenario, self._profile, self._engine = scenario, profile, engine
+    def __init__(self, scenario: Scenario, profile: Profile, engine: Engine, split: bool) -> None:
+        self._scenario, self._profile = scenario, profile
+        self._engine, self._split = engine, split
         self._outcomes: list[Frames] = []
 
     def cells(self, seed: int, numbers: Iterable[int]) -> list[Cell]:
         """Return what makes the replications of these numbers."""
-        return [(self._scenario, self._profile, seed, number, self._engine) for number in numbers]
+        how = self._engine, self._split
+        return [(self._scenario, self._profile, seed, number, *how) for number in numbers]
 
     def add(self, outcome: Frames) -> None:
         """Take in the frames of the next replication."""
@@ -176,25 +189,30 @@ def _require_room(scenario: Scenario, profile: Profile) -> None:
 
 Frames = dict[str, pd.DataFrame]
 """What a result has of one replication."""
-Cell = tuple[Scenario, Profile, int, int, Engine]
+Cell = tuple[Scenario, Profile, int, int, Engine, bool]
 
 
 def _cell(cell: Cell) -> Frames:
-    scenario, profile, seed, number, engine = cell
-    known = load_catalogue()
-    return frames_of(simulate(scenario, profile, known, seed=seed, replication=number, engine=engine), scenario)
+    scenario, profile, seed, number, engine, split = cell
+    how = {"seed": seed, "replication": number}
+    found = frames_of(simulate(scenario, profile, load_catalogue(), engine=engine, **how), scenario)
+    if split:
+        middle = simulate(scenario, profile, load_catalogue(), engine="fleet", in_middle_world=True, **how)
+        found["middle"] = measure(Case(middle, scenario, load_catalogue()))
+    return found
 
 
 def frames_of(replication: Replication, scenario: Scenario) -> Frames:
     """Return the frames that a result has of one replication: its metrics, and its records with its number."""
     frames = {
-        "values": measure(Case(replication, scenario, load_catalogue())),
+        "values": (values := measure(Case(replication, scenario, load_catalogue()))),
         "ticks": replication.ticks,
         "broadcasts": replication.broadcasts,
         "nodes": replication.nodes,
         "events": replication.events,
+        "middle": values.iloc[:0],
     }
     for name, frame in frames.items():
-        if name != "values":
+        if name not in ("values", "middle"):
             frame.insert(0, "replication", replication.replication)
     return frames

@@ -109,7 +109,7 @@ class _Side:
             return self._unchanged
 
     def _run(self, scenario: Scenario) -> Floats:
-        result = run(scenario, self.profile, **self.how)  # type: ignore[arg-type]
+        result = run(scenario, self.profile, split=False, **self.how)  # type: ignore[arg-type]
         frames = (frame for _, frame in result.values.groupby("replication"))
         return metric_values(frames, self.metric, scenario.title)
 

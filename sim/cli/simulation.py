@@ -124,6 +124,8 @@ def _print_run(result: RunResult, choice: str) -> None:
         print(f"\n{result.unstable}.")
     if result.promise:
         print(f"\n{result.promise.sentence}.")
+    if result.split_sentence:
+        print(f"\n{result.split_sentence}.")
     print(f"\n{binding_text(result)}. The transcode nodes' dollars are at {node_price_text(scenario)}.")
     span = f"{scenario.horizon.horizon_s / 3600:g} h"
     print(_last_line(f"{result.replications} replications of {span}, seed {result.seed}", result.precision_text))
