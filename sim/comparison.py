@@ -17,7 +17,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy import stats
 
 from scenarios.errors import CalibrationError
 from scenarios.profile import Profile
@@ -30,6 +29,7 @@ from sim.noise_and_ignorance import sentence, split_of
 from sim.replication import Side, replicate_sides, require_runnable
 from sim.results import COST, RunResult
 from sim.sampling import Floats
+from sim.statistics.intervals import half_width
 from sim.statistics.sequential import Attained, Precision
 from sim.statistics.split import Split
 from sim.stopping import Replications, least_replications, replications_plan
@@ -212,7 +212,7 @@ def paired_difference(first: np.ndarray[Any, Any], second: np.ndarray[Any, Any])
         return (*(float(of.mean()) if of.size else math.nan for of in (before, after)), *[math.nan] * 4, before.size)
     change = after - before
     mean, spread = float(change.mean()), float(change.std(ddof=1))
-    half = float(stats.t.ppf(0.975, change.size - 1)) * spread / math.sqrt(change.size)
+    half = half_width(change)
     unpaired = math.hypot(float(before.std(ddof=1)), float(after.std(ddof=1)))
     left = spread / unpaired if unpaired > 0 else math.nan
     return float(before.mean()), float(after.mean()), mean, mean - half, mean + half, left, change.size

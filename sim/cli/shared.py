@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from scenarios.reading.loaded import Loaded
     from scenarios.scenario import Scenario
     from sim.bracket import TippingPoint
-    from sim.stopping import Plan, Replications
+    from sim.stopping import Replications
     from sim.varied import Span
 
 
@@ -24,8 +24,8 @@ MOST_REPLICATIONS = 10_000
 
 def asked_replications(
     scenarios: Sequence[Scenario], replications: str | None, precision: str | None, by: str, *, least: int
-) -> tuple[Plan, dict[str, Any]]:
-    """Return how many replications the flags and the scenarios ask for, and the arguments of `run` that say so.
+) -> tuple[int, dict[str, Any]]:
+    """Return how many replications there will be at least, by flags and scenarios, and the arguments that say so.
 
     Args:
         scenarios: whose own numbers count where no flag is given.
@@ -38,7 +38,7 @@ def asked_replications(
         ScenarioError: a flag is malformed, both are given, or there is no such metric.
     """
     from sim.statistics.sequential import Precision
-    from sim.stopping import replications_plan
+    from sim.stopping import least_replications, replications_plan
 
     how: dict[str, Any] = {"replications": None if replications is None else _replications(replications, least)}
     named = how["replications"] or any(one.replications != "auto" for one in scenarios)
@@ -46,7 +46,7 @@ def asked_replications(
         how["precision"] = Precision(metric=by, relative=_share(precision))
     elif how["replications"] == "auto" or not named:
         how["precision"] = Precision(metric=by)
-    return replications_plan(scenarios, **how), how
+    return least_replications(replications_plan(scenarios, **how)), how
 
 
 def _replications(text: str, least: int) -> Replications:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -65,34 +65,22 @@ def run(
     span = asked_span(flip, by, lacks_below=below is None)
     loaded, chosen, overridden = scenario_and_profile(file, profile)
     scenario = loaded.value
-    plan, counted = asked_replications([scenario], replications, precision, by, least=1)
+    fewest, counted = asked_replications([scenario], replications, precision, by, least=1)
+    ask_budget(loaded, fewest, force)
     from sim.replication import run as simulate
-    from sim.stopping import least_replications
-
-    ask_budget(loaded, least_replications(plan), force)
 
     if timeline:
         from sim.whole_file import require_writable
 
         require_writable(timeline)
-    with ProgressBar("replications", quiet) as progress:
-        result = simulate(
-            scenario,
-            chosen,
-            **counted,
-            seed=seed,
-            workers=workers,
-            progress=progress,
-            extrapolate=extrapolate,
-            engine=engine,
-            force=True,  # or the budget has been asked above, where the file is known
-        )
+    how: dict[str, Any] = {"seed": seed, "workers": workers, "extrapolate": extrapolate}
+    with ProgressBar("replications", quiet) as progress:  # the budget has been asked above, where the file is known
+        result = simulate(scenario, chosen, **counted, **how, engine=engine, progress=progress, force=True)
     if out:
         result.write(out)
     if timeline:
         result.write_timeline(timeline)
-    how = {"seed": seed, "replications": least_replications(plan), "workers": workers, "extrapolate": extrapolate}
-    flips = search_flip(below, scenario, chosen, span, quiet, metric=by, **how)
+    flips = search_flip(below, scenario, chosen, span, quiet, metric=by, replications=fewest, **how)
     if json:
         from sim.results import to_json
 
@@ -160,29 +148,18 @@ def compare(
     loaded, own, overridden = scenario_and_profile(first, profile)
     changed, other, _ = scenario_and_profile(second, profile)
     before, after = loaded.value, changed.value
-    plan, counted = asked_replications([before, after], replications, precision, by, least=2)
-    from sim.comparison import compare as compare_scenarios
-    from sim.stopping import least_replications
-
+    fewest, counted = asked_replications([before, after], replications, precision, by, least=2)
     for one in (loaded, changed):
-        ask_budget(one, least_replications(plan), force)
+        ask_budget(one, fewest, force)
+    from sim.comparison import compare as compare_scenarios
 
-    with ProgressBar("replications", quiet) as progress:
+    how: dict[str, Any] = {"seed": seed, "workers": workers, "extrapolate": extrapolate}
+    with ProgressBar("replications", quiet) as progress:  # as above
         found = compare_scenarios(
-            before,
-            after,
-            own,
-            second_profile=other,
-            **counted,
-            seed=seed,
-            workers=workers,
-            progress=progress,
-            extrapolate=extrapolate,
-            engine=engine,
-            force=True,  # as above
+            before, after, own, second_profile=other, **counted, **how, engine=engine, progress=progress, force=True
         )
-    how = {"seed": seed, "replications": least_replications(plan), "workers": workers, "extrapolate": extrapolate}
-    flips = search_flip(before, after, other, span, quiet, metric=by, first_profile=own, **how)
+    searched = {"metric": by, "first_profile": own, "replications": fewest}
+    flips = search_flip(before, after, other, span, quiet, **searched, **how)
     if json:
         from sim.results import to_json
 

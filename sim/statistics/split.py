@@ -3,8 +3,8 @@
 In the joint replications Y(w_r, d_r) the world w, a draw of the coefficients, and the day d change together. The same
 days in the middle world, Y(w_mid, d_r), have the day's noise alone. The paired difference Y(w_r, d_r) − Y(w_mid, d_r)
 has the world's part alone, as both share their day; what world and day do together (a costly world costs more on a
-busy day) stays in it, since a measurement would take it away. That is the first-stage split of a variance by
-common random numbers (Nelson 1990; Saltelli et al. 2010, total effect, with the middle in place of a second draw).
+busy day) stays in it, since a measurement would take it away. Its variance is the total effect of the world (Homma &
+Saltelli 1996), with the middle world in the place of a second draw.
 """
 
 from __future__ import annotations
@@ -80,7 +80,7 @@ def split(joint: Floats, middle: Floats, rng: np.random.Generator, confidence: f
 
 
 def _deviation(values: Floats, confidence: float) -> Interval:
-    """Return a standard deviation and its chi-square interval (Fisher 1924)."""
+    """Return a standard deviation and its chi-square interval (Helmert 1876)."""
     freedom = values.size - 1
     deviation = float(values.std(ddof=1))
     tails = stats.chi2.ppf([(1 + confidence) / 2, (1 - confidence) / 2], freedom)
