@@ -1,7 +1,7 @@
 """How a platform behaves: SimPy models, their calibration, metrics and reports.
 
-The verbs of the command as functions: `run`, `compare`, `report`, `fit`, `replay`. They load on first use, so that
-`headroom --help` does not wait for numpy.
+The verbs of the command as functions: `run`, `compare`, `review`, `report`, `fit`, `replay`. They load on first use, so
+that `headroom --help` does not wait for numpy.
 """
 
 from __future__ import annotations
@@ -12,17 +12,19 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from sim.calibration.fit import fit
     from sim.calibration.replay import replay
+    from sim.capacity_review.stages import review
     from sim.comparison import compare
     from sim.html_report import report
     from sim.replication import run
 
-__all__ = ["compare", "fit", "replay", "report", "run"]
+__all__ = ["compare", "fit", "replay", "report", "review", "run"]
 
 _HOMES = {
     "compare": "sim.comparison",
     "fit": "sim.calibration.fit",
     "replay": "sim.calibration.replay",
     "report": "sim.html_report",
+    "review": "sim.capacity_review.stages",
     "run": "sim.replication",
 }
 
