@@ -13,11 +13,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from scenarios.base import SpecModel
-from scenarios.coefficient import Coefficient
+from scenarios.coefficient import COEFFICIENTS, Coefficient
 from scenarios.errors import NotReady
 from scenarios.profile import PROFILES, Profile
 from scenarios.scenario import Scenario
 from sim.answer import value_text
+from sim.format import interval_text
 from sim.plots import svg
 
 try:
@@ -97,6 +98,26 @@ def weakest(coefficients: Sequence[Coefficient]) -> str:
         + f"; the widest interval is that of {widest.key}: "
         + f"{value_text(widest.middle, widest.low, widest.high, widest.unit)}."
     )
+
+
+def coefficient_row(coefficient: Coefficient) -> dict[str, str]:
+    """Return a coefficient as a page shows it: meaning, key, value with its unit, 95 % interval, source."""
+    scale, unit = (1e3, "core-ms") if coefficient.unit == "core-s" else (1.0, coefficient.unit)
+    middle, low, high = (end * scale for end in (coefficient.middle, coefficient.low, coefficient.high))
+    value, between = interval_text(middle, low, high, unit)
+    return {
+        "meaning": COEFFICIENTS[coefficient.name].meaning,
+        "key": coefficient.key,
+        "value": value,
+        "interval": between,
+        "source": source_text(coefficient),
+    }
+
+
+def source_text(coefficient: Coefficient) -> str:
+    """Return where a coefficient comes from: its kind, date and source."""
+    provenance = coefficient.provenance
+    return f"{provenance.kind}, {provenance.date}: {provenance.source}"
 
 
 def profile_argument(profile: Profile) -> str:

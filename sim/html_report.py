@@ -7,12 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from scenarios.catalogue import load_catalogue
-from scenarios.coefficient import COEFFICIENTS, Coefficient
 from sim.answer import FAILURE_TITLES, answer, failure_rows
 from sim.bands import bin_minutes
 from sim.carried import carried_coefficients
-from sim.format import interval_text
-from sim.html_page import picture, profile_argument, render, shared_facts, weakest
+from sim.html_page import coefficient_row, picture, profile_argument, render, shared_facts, source_text, weakest
 from sim.metrics import METRICS
 from sim.plots import OF_VIEWERS, PLOTS
 from sim.results import RunResult
@@ -56,8 +54,8 @@ def _facts(result: RunResult) -> dict[str, Any]:
         "pictures": list(_pictures(result)),
         "grounds": result.rests_on(),
         "weakest": weakest(coefficients),
-        "coefficients": [_coefficient_row(coefficient) for coefficient in coefficients],
-        "sources": list(dict.fromkeys(_source(coefficient) for coefficient in coefficients)),
+        "coefficients": [coefficient_row(coefficient) for coefficient in coefficients],
+        "sources": list(dict.fromkeys(source_text(coefficient) for coefficient in coefficients)),
         "commands": list(_commands(result)),
     }
 
@@ -77,24 +75,6 @@ def _pictures(result: RunResult) -> Iterator[dict[str, str]]:
         if name in OF_VIEWERS and not result.is_watched:
             continue
         yield picture(plot(result), name=name, caption=CAPTIONS[name])
-
-
-def _coefficient_row(coefficient: Coefficient) -> dict[str, str]:
-    scale, unit = (1e3, "core-ms") if coefficient.unit == "core-s" else (1.0, coefficient.unit)
-    middle, low, high = (end * scale for end in (coefficient.middle, coefficient.low, coefficient.high))
-    value, between = interval_text(middle, low, high, unit)
-    return {
-        "meaning": COEFFICIENTS[coefficient.name].meaning,
-        "key": coefficient.key,
-        "value": value,
-        "interval": between,
-        "source": _source(coefficient),
-    }
-
-
-def _source(coefficient: Coefficient) -> str:
-    provenance = coefficient.provenance
-    return f"{provenance.kind}, {provenance.date}: {provenance.source}"
 
 
 def _commands(result: RunResult) -> Iterator[str]:

@@ -14,6 +14,7 @@ from scenarios.profile import Profile
 from scenarios.scenario import Scenario
 from scenarios.slo import Slo
 from sim.capacity_review import standings
+from sim.capacity_review.buying import RISK
 from sim.capacity_review.decision import (
     Choice,
     Proportion,
@@ -35,8 +36,6 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 OWN_WAY = "as written"
-RISK = "unserved_viewer_fraction"
-"""What cost is held against on the Pareto front: viewer-time that was not served."""
 
 
 @dataclass(frozen=True)
