@@ -7,14 +7,15 @@ from pathlib import Path
 import pandas as pd
 from pandas.api.types import is_numeric_dtype
 
-FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
+FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n")
 """What a spreadsheet takes for the beginning of a formula (OWASP, CSV injection)."""
 
 
 def write_csv(frame: pd.DataFrame, path: Path) -> None:
-    """Write a table without its index, as UTF-8; text that begins like a formula has a `'` before it.
+    r"""Write a table without its index, as UTF-8; text that begins like a formula has a `'` before it.
 
-    Numbers stay numbers, negative ones too. The names of columns are treated like text.
+    Numbers stay numbers, negative ones too. The names of columns are treated like text. Every line break in a text is
+    `\n`.
 
     Raises:
         OSError: it cannot be written there.
@@ -26,4 +27,7 @@ def write_csv(frame: pd.DataFrame, path: Path) -> None:
 
 
 def _as_data(cell: object) -> object:
-    return f"'{cell}" if isinstance(cell, str) and cell.startswith(FORMULA_STARTS) else cell
+    if not isinstance(cell, str):
+        return cell
+    told = f"'{cell}" if cell.startswith(FORMULA_STARTS) else cell
+    return told.replace("\r\n", "\n").replace("\r", "\n")  # a lone \r is not quoted, and would begin a row

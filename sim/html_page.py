@@ -34,6 +34,10 @@ TEMPLATES = Path(__file__).parent / "templates"
 LIBRARIES = ("numpy", "pandas", "scipy", "simpy", "matplotlib")
 FROM_STRONG_TO_WEAK = ("measured", "datasheet", "scaled", "assumed")
 """Kinds of provenance."""
+SHOWN_IN = {"core-s": (1e3, "core-ms"), "engine-s/pixel": (1e9, "engine-ns/pixel"), "Hz": (1e-6, "MHz")}
+"""Units whose numbers are too small or too large to read, and what is shown in their place."""
+COUNTS = ("encode_engines", "decode_engines")
+"""Coefficients without a unit that are no share of anything."""
 HIDDEN = {chr(code) for code in (0x61C, 0x200E, 0x200F, *range(0x202A, 0x202F), *range(0x2066, 0x206A))}
 """Characters that turn the direction of text and are not seen themselves."""
 
@@ -96,15 +100,13 @@ def weakest(coefficients: Sequence[Coefficient]) -> str:
         f"the inputs marked as assumed above, which no interval covers. Of the {len(kinds)} coefficients "
         + (f"all are {kind}" if len(weak) == len(kinds) else f"{len(weak)} are only {kind} ({named})")
         + f"; the widest interval is that of {widest.key}: "
-        + f"{value_text(widest.middle, widest.low, widest.high, widest.unit)}."
+        + f"{value_text(*_as_shown(widest))}."
     )
 
 
 def coefficient_row(coefficient: Coefficient) -> dict[str, str]:
     """Return a coefficient as a page shows it: meaning, key, value with its unit, 95 % interval, source."""
-    scale, unit = (1e3, "core-ms") if coefficient.unit == "core-s" else (1.0, coefficient.unit)
-    middle, low, high = (end * scale for end in (coefficient.middle, coefficient.low, coefficient.high))
-    value, between = interval_text(middle, low, high, unit)
+    value, between = interval_text(*_as_shown(coefficient))
     return {
         "meaning": COEFFICIENTS[coefficient.name].meaning,
         "key": coefficient.key,
@@ -138,6 +140,12 @@ def profile_origin(profile: Profile) -> str:
 def fingerprint(model: SpecModel) -> str:
     """Return the first 16 digits of the SHA-256 of a model's JSON."""
     return hashlib.sha256(model.model_dump_json().encode()).hexdigest()[:16]
+
+
+def _as_shown(coefficient: Coefficient) -> tuple[float, float, float, str]:
+    """Return middle, low and high in the unit that a page shows, and that unit."""
+    scale, unit = (1.0, "") if coefficient.name in COUNTS else SHOWN_IN.get(coefficient.unit, (1.0, coefficient.unit))
+    return coefficient.middle * scale, coefficient.low * scale, coefficient.high * scale, unit
 
 
 def _is_shipped(profile: Profile) -> bool:
