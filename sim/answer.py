@@ -36,8 +36,9 @@ def answer(result: RunResult) -> list[str]:
     text = {row.metric: value_text(row.mean, row.low, row.high, row.unit) for row in result.summary.itertuples()}
     text |= {metric: result.texts(metric).value for metric in result.ranges}
     flag = [f"{result.unstable}."] if result.unstable else []
+    promise = [f"{result.promise.sentence}."] if result.promise else []
     told = [*flag, _size(result, text), _fullness(result, text), *_cost(result, text), *_quality(result, text)]
-    return [*told, *outcomes(result, text)]
+    return [*told, *promise, *outcomes(result, text)]
 
 
 def binding_text(result: RunResult) -> str:

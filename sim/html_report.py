@@ -45,6 +45,7 @@ def _facts(result: RunResult) -> dict[str, Any]:
     coefficients = (*result.profile.coefficients, *carried_coefficients(result.scenario, load_catalogue()))
     return {
         "replications": result.replications,
+        "precision": result.precision_text,
         "bin_minutes": bin_minutes(result),
         "answer": answer(result),
         "ranged": bool(result.ranges),

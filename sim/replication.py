@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Executor
 
 import pandas as pd
@@ -21,9 +21,12 @@ from sim.metrics import Case, measure
 from sim.processes import in_order, processes
 from sim.records import Replication
 from sim.results import RunResult
+from sim.sampling import Floats
+from sim.statistics.sequential import Attained, Precision
+from sim.stopping import Plan, Replications, least_replications, metric_values, replicate, replications_plan
 
 Progress = Callable[[int, int], None]
-"""Called with replications done and replications in all."""
+"""Called with replications done and replications in all, as far as it is known how many there will be."""
 
 
 def run(
@@ -31,7 +34,8 @@ def run(
     profile: Profile,
     *,
     seed: int = 1,
-    replications: int | None = None,
+    replications: Replications | None = None,
+    precision: Precision | None = None,
     workers: int = 1,
     executor: Executor | None = None,
     progress: Progress | None = None,
@@ -48,7 +52,8 @@ def run(
         scenario: what to simulate.
         profile: coefficients; each replication takes one row of its joint draws.
         seed: the only seed.
-        replications: the scenario's own number if None.
+        replications: a number; `auto`, which finds it by a rule; or None for what the scenario says.
+        precision: that rule, instead of its defaults; with it, None means `auto`.
         workers: processes; 1 stays in this one.
         executor: runs the replications instead of own processes; it has to accept functions of this module.
         progress: told after each replication.
@@ -58,9 +63,25 @@ def run(
             the same digits, of viewers, CDN and chat nothing.
 
     Raises:
-        ScenarioError: the run would be larger than that budget.
+        ScenarioError: the run would be larger than that budget, with the fewest replications that it may take; there is
+            no such metric; or both a number of replications and a rule are given.
         CalibrationError: the profile was not measured for such a source or ladder, the accelerator of the nodes cannot
             encode it, not even one broadcast may fit on a node, or the catalogue lacks a figure.
+    """
+    require_runnable(scenario, profile, extrapolate=extrapolate)
+    plan = replications_plan([scenario], replications, precision)
+    if not force:
+        require_budget(scenario, least_replications(plan))
+    side = Side(scenario, profile, engine)
+    found = replicate_sides([side], plan, seed, workers, executor, progress, lambda metric: (side.values(metric), None))
+    return side.result(seed, found)
+
+
+def require_runnable(scenario: Scenario, profile: Profile, *, extrapolate: bool) -> None:
+    """Check that a profile can carry a scenario in every world that may be drawn.
+
+    Raises:
+        CalibrationError: see `run`.
     """
     for kind in kinds_of_nodes(scenario):
         if encoding_accelerator(kind, load_catalogue()) is None:
@@ -68,23 +89,74 @@ def run(
                 profile, kind.workload.source, kind.ladder, extrapolate=extrapolate or scenario.extrapolate
             )
         _require_room(kind, profile)
-    count = replications or scenario.replications
-    if not force:
-        require_budget(scenario, count)
-    cells = [(scenario, profile, seed, number, engine) for number in range(count)]
-    outcomes = []
-    with processes(min(workers, count), executor) as pool:
-        for done, outcome in enumerate(in_order(_cell, cells, pool), start=1):
-            outcomes.append(outcome)
-            if progress:
-                progress(done, count)
-    return result_of(scenario, profile, seed, outcomes)
 
 
-def result_of(scenario: Scenario, profile: Profile, seed: int, outcomes: Sequence[Frames]) -> RunResult:
+class Side:
+    """A scenario with its profile, and its replications so far."""
+
+    def __init__(self, scenario: Scenario, profile: Profile, engine: Engine) -> None:
+        self._scenario, self._profile, self._engine = scenario, profile, engine
+        self._outcomes: list[Frames] = []
+
+    def cells(self, seed: int, numbers: Iterable[int]) -> list[Cell]:
+        """Return what makes the replications of these numbers."""
+        return [(self._scenario, self._profile, seed, number, self._engine) for number in numbers]
+
+    def add(self, outcome: Frames) -> None:
+        """Take in the frames of the next replication."""
+        self._outcomes.append(outcome)
+
+    def values(self, metric: str) -> Floats:
+        """Return a metric of every replication so far, as `sim.stopping.metric_values`."""
+        return metric_values((one["values"] for one in self._outcomes), metric, self._scenario.title)
+
+    def result(self, seed: int, precision: Attained | None) -> RunResult:
+        """Return the replications so far as a result."""
+        return result_of(self._scenario, self._profile, seed, self._outcomes, precision)
+
+
+def result_of(
+    scenario: Scenario, profile: Profile, seed: int, outcomes: Sequence[Frames], precision: Attained | None = None
+) -> RunResult:
     """Return the result of replications, given the frames of each."""
     frames = {name: pd.concat([one[name] for one in outcomes], ignore_index=True) for name in outcomes[0]}
-    return RunResult(scenario=scenario, profile=profile, seed=seed, **frames)
+    return RunResult(scenario=scenario, profile=profile, seed=seed, precision=precision, **frames)
+
+
+def replicate_sides(
+    sides: Sequence[Side],
+    plan: Plan,
+    seed: int,
+    workers: int,
+    executor: Executor | None,
+    progress: Progress | None,
+    judged: Callable[[str], tuple[Floats, Floats | None]],
+) -> Attained | None:
+    """Run replications of every side on the same days until there are enough; each side has as many.
+
+    Args:
+        sides: take in what comes back.
+        plan: how many, or the rule that finds it.
+        seed: the only seed.
+        workers: as in `run`.
+        executor: likewise.
+        progress: told after each replication of any side.
+        judged: what the rule judges, as in `sim.stopping.replicate`.
+    """
+    done = 0
+    with processes(min(workers, least_replications(plan)), executor) as pool:
+
+        def more(numbers: range) -> None:
+            nonlocal done
+            of = [side for side in sides for _ in numbers]
+            cells = [cell for side in sides for cell in side.cells(seed, numbers)]
+            for side, outcome in zip(of, in_order(_cell, cells, pool), strict=True):
+                side.add(outcome)
+                done += 1
+                if progress:
+                    progress(done, len(sides) * numbers.stop)
+
+        return replicate(plan, more, judged)
 
 
 def _require_room(scenario: Scenario, profile: Profile) -> None:

@@ -36,6 +36,8 @@ from sim.format import interval_text, range_text
 from sim.held_out_text import held_out_text
 from sim.metrics import METRICS, summarise
 from sim.ranges import ranges
+from sim.slo_attainment import Attainment, attainment
+from sim.statistics.sequential import Attained, attained
 from sim.timeline import Records, timeline_text
 from sim.whole_file import write_whole
 
@@ -64,6 +66,7 @@ class RunResult:
         broadcasts: one row per replication and broadcast.
         nodes: one row per replication and transcode node.
         events: one row per replication and failure or change of the fleet.
+        precision: what the rule came to that found the number of replications; None where that was given.
     """
 
     scenario: Scenario
@@ -74,6 +77,7 @@ class RunResult:
     broadcasts: pd.DataFrame
     nodes: pd.DataFrame
     events: pd.DataFrame
+    precision: Attained | None = None
 
     @cached_property
     def summary(self) -> pd.DataFrame:
@@ -91,6 +95,13 @@ class RunResult:
         return "viewers_wanted" in self.ticks
 
     @property
+    def precision_text(self) -> str:
+        """How precise the mean is that the replications were found for; empty where their number was given."""
+        if self.precision is None:
+            return ""
+        return self.precision.text(f"the mean of {METRICS[self.precision.rule.metric].meaning!r}")
+
+    @property
     def unstable(self) -> str:
         """In how many runs, and from when on, more want a place than the largest fleet has; empty if in none."""
         rows = self.values[self.values["metric"] == "unstable_after_s"]["value"].dropna()
@@ -103,6 +114,11 @@ class RunResult:
             f"UNSTABLE in {len(rows)} of {self.replications} runs: from {begin} on (median) more broadcasts want a "
             f"place than {most:,} nodes (max_nodes) hold; no wait is told there"
         )
+
+    @cached_property
+    def promise(self) -> Attainment | None:
+        """How well the scenario's promise (`slo`) is kept; None where it makes none."""
+        return attainment(self.values, self.scenario.slo) if self.scenario.slo else None
 
     def failures(self) -> pd.DataFrame:
         """Return what each failure hits and how long it takes until service is back, as `blast_radius.failures`."""
@@ -155,8 +171,10 @@ class RunResult:
             "seed": self.seed,
             "replications": self.replications,
             "engine": "whole" if self.is_watched else "fleet",
+            "precision": self.precision.document() if self.precision else None,
             "binding_resource": self.binding,
             "unstable": self.unstable or None,
+            "promise": self.promise.document() if self.promise else None,
             "failures": _plain_rows(self.failures()),
             "rests_on": self.rests_on(),
             "ranges": {metric: list(ends) for metric, ends in self.ranges.items()},
@@ -254,6 +272,7 @@ class RunResult:
             "cpus": os.cpu_count(),
             "seed": self.seed,
             "replications": self.replications,
+            "precision": self.precision.document() if self.precision else None,
             "scenario": self.scenario.model_dump(mode="json"),
             "profile": self.profile.model_dump(mode="json"),
         }
@@ -294,6 +313,7 @@ def read_result(folder: Path) -> RunResult:
         profile=Profile.model_validate_json(json.dumps(provenance["profile"])),
         seed=provenance["seed"],
         values=values,
+        precision=attained(provenance["precision"]) if provenance.get("precision") else None,
         **frames,
     )
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -66,6 +66,22 @@ class Attainment(NamedTuple):
     def is_out_of_reach(self) -> bool:
         """Whether even the upper end of the interval is below what is promised."""
         return self.share.high < self.wanted
+
+    def document(self) -> dict[str, Any]:
+        """As plain data."""
+        return {
+            "wanted_share_of_days": self.wanted,
+            "kept_share_of_days": dict(zip(("value", "low", "high"), self.share, strict=True)),
+            "is_kept": self.is_met,
+            "missed": [missed._asdict() for missed in self.missed],
+        }
+
+    @property
+    def sentence(self) -> str:
+        """Whether it is kept, and what fails most often, in a sentence without its full stop."""
+        kept = "kept" if self.is_met else "not kept"
+        fails = f": {self.missed[0].text}" if self.missed else ""
+        return f"The promise (slo) is {kept}, on {self.text} of {self.wanted:.0%} wanted{fails}"
 
     @property
     def text(self) -> str:

@@ -22,18 +22,21 @@ SPOT_DISCOUNT = 0.64
 for every other type."""
 RISK = "unserved_viewer_fraction"
 """What cost is held against: viewer-time that was not served."""
+ON_DEMAND = "on demand"
 RESERVED_DISCOUNT = 0.35
 """Off the on-demand price for a year, where the scenario reserves nothing: the middle of 0.3 to 0.4; assumed."""
 
 
 def ways_to_buy(scenario: Scenario) -> dict[str, Scenario]:
-    """Return the scenario bought in other ways than its own: `on demand` and `spot`, each one pool of all nodes.
+    """Return the scenario bought in each way: as it is written, all `on demand`, all on `spot`, by name.
 
     What the scenario says of its spot pool (discount, interruptions, how many are to be had) holds for the nodes that
-    are all on spot. Nodes that are reserved behave as on demand, so their cost follows from that run
-    (`sim.capacity_review.purchases`).
+    are all on spot. A scenario that buys in one of these ways alone has no other row for that. Nodes that are reserved
+    behave as on demand, so their cost follows from that run (`sim.capacity_review.purchases`).
     """
-    return {"on demand": _bought(scenario, _on_demand(scenario)), "spot": _bought(scenario, _on_spot(scenario))}
+    others = {ON_DEMAND: _bought(scenario, _on_demand(scenario)), "spot": _bought(scenario, _on_spot(scenario))}
+    own = own_way(scenario)
+    return {own: scenario} | {way: bought for way, bought in others.items() if way != own}
 
 
 def discount(scenario: Scenario, purchase: str) -> float:
@@ -46,7 +49,8 @@ def own_way(scenario: Scenario) -> str:
     """Return in words how the scenario buys."""
     pools = scenario.platform.transcode.pools
     ways = list(dict.fromkeys(pool.purchase.replace("_", " ") for pool in pools)) or ["on demand"]
-    return ways[0] if len(ways) == 1 else f"as written ({' + '.join(ways)})"
+    is_plain = len(ways) == 1 and len(pools) < 2
+    return ways[0] if is_plain else f"as written ({' + '.join(ways)})"
 
 
 def _on_demand(scenario: Scenario) -> NodePool:
@@ -75,8 +79,8 @@ def purchase_rows(
 ) -> Iterator[dict[str, Any]]:
     """Yield a row for each way to buy a finalist's nodes.
 
-    Columns: instance; way; usd_per_month with `_low` and `_high` (95 % interval of the mean); usd_per_stream_hour; the
-    means of interrupted, viewer_hours_lost, unserved_viewer_fraction and refused_fraction, NaN where there is none;
+    Columns: instance; way; transcode_usd_per_month with `_low` and `_high` (95 % interval of the mean, or the range of
+    what nobody measured: is_range); usd_per_stream_hour; the means of `MEANS`, NaN where there is none;
     unserved_viewer_fraction_low and _high (95 % interval of the mean, NaN where there is none); kept_days;
     reserved_nodes, of the way that reserves some; replications.
 
@@ -88,7 +92,7 @@ def purchase_rows(
     """
     for way, result in results.items():
         yield _row(finalist, way, result, slo, values_of(result, COST))
-    on_demand = results["on demand"]
+    on_demand = results[ON_DEMAND]
     price = list_price(own)
     tariff = Tariff(price.usd_per_hour, discount(own, "reserved"), own.prices.hours_per_month)
     best = best_purchase(paid_nodes(on_demand.ticks), tariff)
@@ -99,13 +103,16 @@ def purchase_rows(
 def _row(finalist: str, way: str, result: RunResult, slo: Slo, usd_per_month: Floats) -> dict[str, Any]:
     mean = result.summary.set_index("metric")["mean"]
     usd, low, high = mean_interval(usd_per_month)
-    share = float(usd_per_month.mean()) / float(values_of(result, COST).mean())
+    share = usd / float(values_of(result, COST).mean())
+    if COST in result.ranges:
+        low, high = (end * share for end in result.ranges[COST])
     return {
         "instance": finalist,
         "way": way,
         COST: usd,
         f"{COST}_low": max(low, 0.0),
         f"{COST}_high": high,
+        "is_range": COST in result.ranges,
         "usd_per_stream_hour": float(mean["usd_per_stream_hour"]) * share,
         **{metric: float(mean.get(metric, math.nan)) for metric in MEANS},
         **_ends_of_risk(result),

@@ -114,7 +114,7 @@ def _why_unusable(candidate: Scenario, profile: Profile, catalogue: Catalogue, e
         return "it has no list price and no rated network; review a scenario that gives both"
     refusal = why_not(spec, candidate.workload.source, candidate.ladder, catalogue)
     if refusal is not None:
-        return f"{refusal.message}; {refusal.hint}"
+        return f"{refusal.message}; {refusal.hint}".removeprefix(f"{spec.instance}: ")
     try:
         for kind in kinds_of_nodes(candidate):
             if encoding_accelerator(kind, catalogue) is None:

@@ -35,7 +35,8 @@ from sim.slo_attainment import Attainment, attainment
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-OWN_WAY = "as written"
+NO_RISK = 1e-6
+"""Of viewer-time: less than a second in eleven days counts as none, as ten days cannot tell it from that."""
 
 
 @dataclass(frozen=True)
@@ -149,7 +150,8 @@ class Review:
         """The rows of `purchases` that no other is both cheaper and safer than, by their names, the cheapest first."""
         rows = self.purchases.dropna(subset=[RISK])
         names = [f"{row.instance}, {row.way}" for row in rows.itertuples()]
-        return pareto(dict(zip(names, rows[COST], strict=True)), dict(zip(names, rows[RISK], strict=True)))
+        risks = rows[RISK].where(rows[RISK] >= NO_RISK, 0.0)
+        return pareto(dict(zip(names, rows[COST], strict=True)), dict(zip(names, risks, strict=True)))
 
     def table(self) -> pd.DataFrame:
         """Return the types as a reader wants them, all as text."""

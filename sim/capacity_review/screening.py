@@ -32,6 +32,12 @@ REMEDIES = {
     "refused: queue full": "raise platform.transcode.queue_limit",
 }
 """By how a broadcast was refused."""
+OTHER_REMEDIES = {
+    "start_wait_p95_s": "nobody is refused: a first segment takes ladder.segment_s and the start of its encoders",
+    "interrupted_per_1000_h": "nobody is refused: buy less on spot, or let drained nodes keep their broadcasts (drain)",
+    "recovery_s": "nobody is refused: what is lost comes back as fast as nodes start and publishers retry",
+}
+"""By an objective that may fail although every broadcast has its place."""
 
 
 class Screened(NamedTuple):
@@ -102,20 +108,20 @@ def _nobody(results: Mapping[str, RunResult], promises: Mapping[str, Attainment]
         None,
         "slo",
         f"no type keeps it on {promise.wanted:.0%} of days; the nearest is {best}, on {promise.text}: {fails}",
-        f"{what_binds(results[best])}; or promise less",
+        f"{what_binds(results[best], promise.missed[0].metric)}; or promise less",
     )
 
 
-def what_binds(result: RunResult) -> str:
-    """Return in words what keeps a platform from its promise, and which key of the scenario rules it."""
+def what_binds(result: RunResult, metric: str) -> str:
+    """Return in words what keeps a platform from an objective, and which key of the scenario rules it."""
+    if metric in OTHER_REMEDIES and float(values_of(result, "refused_fraction").max()) == 0:
+        return OTHER_REMEDIES[metric]
     most = result.scenario.platform.transcode.max_nodes
     if values_of(result, "nodes_peak").max() >= most:
         return f"the fleet stands at its largest, so raise platform.transcode.max_nodes ({most:,})"
     refused = result.broadcasts["outcome"].value_counts()
     counts = {outcome.text: int(refused.get(outcome.text, 0)) for outcome in REFUSED}
     chief = max(counts, key=lambda text: counts[text])
-    if not counts[chief]:
-        return "no broadcast is refused: look at interruptions, starts and failures"
     remedy = {
         "refused: auth limit": "raise platform.ingest.auth_limit_per_s",
         "refused: ingest full": "raise platform.ingest.nodes",

@@ -19,7 +19,7 @@ from sim.capacity_review.buying import purchase_rows, ways_to_buy
 from sim.capacity_review.candidates import candidates
 from sim.capacity_review.finals import Finals, hold_finals
 from sim.capacity_review.joint_draws import DRAWS, draw_places
-from sim.capacity_review.result import OWN_WAY, Review
+from sim.capacity_review.result import Review
 from sim.capacity_review.screening import REPLICATIONS, screen
 from sim.capacity_review.trials import Trials
 from sim.event_budget import require_budget
@@ -115,17 +115,21 @@ class _Stages:
     ) -> pd.DataFrame:
         """Return a row for each finalist and way to buy."""
         assert scenario.slo is not None
-        ways = {
-            (name, way): bought for name, finalist in finalists.items() for way, bought in ways_to_buy(finalist).items()
+        ways = {name: ways_to_buy(finalist) for name, finalist in finalists.items()}
+        other = {
+            f"{name}, {way}": bought
+            for name, of in ways.items()
+            for way, bought in of.items()
+            if bought is not finalists[name]
         }
-        trials = self._trials({f"{name} {way}": bought for (name, way), bought in ways.items()}, "whole")
+        trials = self._trials(other, "whole")
         with self.told("ways to buy") as tell:
             trials.add(final_days.LEAST, lambda done: tell(done, final_days.LEAST))
         results = trials.results()
         rows: list[dict[str, Any]] = []
-        for name, finalist in finalists.items():
-            by_way = {OWN_WAY: own[name]} | {way: results[f"{name} {way}"] for other, way in ways if other == name}
-            rows += purchase_rows(name, by_way, scenario.slo, own=finalist)
+        for name, of in ways.items():
+            by_way = {way: results.get(f"{name}, {way}", own[name]) for way in of}
+            rows += purchase_rows(name, by_way, scenario.slo, own=finalists[name])
         return pd.DataFrame(rows)
 
 

@@ -33,13 +33,10 @@ def table(review: Review) -> pd.DataFrame:
 
 
 def _type_row(row: Mapping[str, Any]) -> dict[str, str]:
-    many = (
-        f"{row['places']:.3g}" if math.isnan(row["places_low"]) else f"{row['places_low']:g} … {row['places_high']:g}"
-    )
-    date = row["price_date"] or "assumed"
+    date = row["price_date"] if isinstance(row["price_date"], str) else "assumed"
     return {
         "type": row["instance"],
-        "a node holds": many,
+        "a node holds": _places(row, "…"),
         "binds": f"{RESOURCE_NAMES[row['binding']]}; {others_stand_at(row)}",
         "nodes at the peak": _ends(row, "nodes_peak", "nodes", of_range=row["is_range"]),
         "USD/month": _ends(row, COST, "", of_range=row["is_range"]),
@@ -64,7 +61,7 @@ def purchase_table(review: Review) -> pd.DataFrame:
             {
                 "type": row["instance"],
                 "bought": f"{row['way']}{reserved}",
-                "USD/month": _ends(row, COST, "", of_range=False),
+                "USD/month": _ends(row, COST, "", of_range=row["is_range"]),
                 "USD/h of broadcast": f"{row['usd_per_stream_hour']:.3g}",
                 "keeps the promise": f"{row['kept_days']:.0%}",
                 "interrupted": _number(row["interrupted"], "broadcasts"),
@@ -105,8 +102,8 @@ def answer(review: Review) -> Iterator[str]:
     yield from _next_measurement(review)
     if row["is_range"]:
         yield (
-            f"Nobody has measured a {review.leader} here: its fleet and its cost are ranges, and all types share what is "
-            "not known of the measured machine, so their order is surer than the size of any fleet."
+            f"Nobody has measured a {review.leader} here: its fleet and its cost are ranges, and all types share what "
+            "is not known of the measured machine, so their order is surer than the size of any fleet."
         )
 
 
@@ -141,12 +138,10 @@ def _distance(review: Review) -> Iterator[str]:
 
 
 def _size(row: pd.Series[Any]) -> str:
-    many = (
-        f"{row['places']:.3g}" if math.isnan(row["places_low"]) else f"{row['places_low']:g} to {row['places_high']:g}"
-    )
     return (
-        f"A node holds {many} broadcasts, where {RESOURCE_NAMES[row['binding']]} binds ({others_stand_at(row)}); the "
-        f"fleet has {_ends(row, 'nodes_peak', 'nodes', of_range=row['is_range'])} at its highest moment, and "
+        f"A node holds {_places(row, 'to')} broadcasts, where {RESOURCE_NAMES[row['binding']]} binds "
+        f"({others_stand_at(row)}); the fleet has "
+        f"{_ends(row, 'nodes_peak', 'nodes', of_range=row['is_range'])} at its highest moment, and "
         f"{row['nodes_least']:,.0f} at the lowest of the mean day."
     )
 
@@ -158,7 +153,8 @@ def _buying(review: Review) -> Iterator[str]:
         reserved = f" ({row['reserved_nodes']:,.0f} nodes reserved)" if row["reserved_nodes"] else ""
         lost = row["interrupted"]
         hits = f", {_number(lost, 'broadcasts')} interrupted" if not math.isnan(lost) else ""
-        ways.append(f"{row['way']}{reserved} {row[COST]:,.0f} USD/month{hits}")
+        usd = _ends(row, COST, "USD/month", of_range=row["is_range"])
+        ways.append(f"{row['way']}{reserved} {usd}{hits}")
     yield f"By how its nodes are bought: {'; '.join(ways)}."
 
 
@@ -204,7 +200,8 @@ def grounds(review: Review) -> Iterator[str]:
     for name, result in review.finals.items():
         held = result.held
         if held is not None:
-            yield f"{name}: a node holds {held.low} to {held.high} broadcasts, {held.middle} in the middle of all ranges"
+            many = f"{held.low} to {held.high} broadcasts, {held.middle} in the middle of all ranges"
+            yield f"{name}: a node holds {many}"
 
 
 def _assumed_by_a_review(review: Review) -> Iterator[str]:
@@ -220,6 +217,12 @@ def html(review: Review) -> str:
     tables = (table(review), purchase_table(review), influence_table(review).head(BEST_TO_SHOW))
     shown = "".join(frame.to_html(index=False) for frame in tables)
     return f"<p><b>{first}</b> {' '.join(others)}</p>{shown}<ul>{told}</ul>"
+
+
+def _places(row: Mapping[str, Any] | pd.Series[Any], between: str) -> str:
+    if math.isnan(row["places_low"]):
+        return f"{row['places']:.3g}"
+    return f"{row['places_low']:g} {between} {row['places_high']:g}"
 
 
 def _share_text(chance: Proportion, of: str) -> str:
