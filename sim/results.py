@@ -29,6 +29,7 @@ from sim.assumed_grounds import assumed_grounds
 from sim.blast_radius import failures
 from sim.carried import PlanRange
 from sim.coverage import extrapolation
+from sim.csv_file import write_csv
 from sim.fleet_grounds import fleet_grounds, fleet_range
 from sim.fleet_plan import kinds_of_nodes
 from sim.format import interval_text, range_text
@@ -284,9 +285,9 @@ class RunResult:
     def _fill(self, folder: Path) -> None:
         folder.mkdir()
         (folder / "answer.json").write_text(to_json(self.document()), encoding="utf-8")
-        self.summary.to_csv(folder / "summary.csv", index=False)
-        self.values.to_csv(folder / "metrics.csv", index=False)
-        self.middle.to_csv(folder / "middle.csv", index=False)
+        write_csv(self.summary, folder / "summary.csv")
+        write_csv(self.values, folder / "metrics.csv")
+        write_csv(self.middle, folder / "middle.csv")
         for name in FRAMES:
             table = pa.Table.from_pandas(getattr(self, name), preserve_index=False)
             pq.write_table(table, folder / f"{name}.parquet", write_page_checksum=True)

@@ -20,6 +20,8 @@ from sim.statistics.intervals import mean_interval
 SPOT_DISCOUNT = 0.64
 """Off the on-demand price, where the scenario buys nothing on spot: of g4dn.xlarge, Spot Advisor 2025-06-28; assumed
 for every other type."""
+RISK = "unserved_viewer_fraction"
+"""What cost is held against: viewer-time that was not served."""
 ON_DEMAND = "on demand"
 RESERVED_DISCOUNT = 0.35
 """Off the on-demand price for a year, where the scenario reserves nothing: the middle of 0.3 to 0.4; assumed."""
@@ -78,7 +80,8 @@ def purchase_rows(
     """Yield a row for each way to buy a finalist's nodes.
 
     Columns: instance; way; transcode_usd_per_month with `_low` and `_high` (95 % interval of the mean, or the range of
-    what nobody measured: is_range); usd_per_stream_hour; the means of `MEANS`, NaN where there is none; kept_days;
+    what nobody measured: is_range); usd_per_stream_hour; the means of `MEANS`, NaN where there is none;
+    unserved_viewer_fraction_low and _high (95 % interval of the mean, NaN where there is none); kept_days;
     reserved_nodes, of the way that reserves some; replications.
 
     Args:
@@ -112,7 +115,14 @@ def _row(finalist: str, way: str, result: RunResult, slo: Slo, usd_per_month: Fl
         "is_range": COST in result.ranges,
         "usd_per_stream_hour": float(mean["usd_per_stream_hour"]) * share,
         **{metric: float(mean.get(metric, math.nan)) for metric in MEANS},
+        **_ends_of_risk(result),
         "kept_days": attainment(result.values, slo).share.value,
         "reserved_nodes": 0,
         "replications": result.replications,
     }
+
+
+def _ends_of_risk(result: RunResult) -> dict[str, float]:
+    _, low, high = mean_interval(values_of(result, RISK))
+    ends = (max(low, 0.0), min(high, 1.0)) if math.isfinite(high) else (math.nan, math.nan)
+    return dict(zip((f"{RISK}_low", f"{RISK}_high"), ends, strict=True))

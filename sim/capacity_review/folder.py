@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from scenarios.errors import NotReady
+from sim.csv_file import write_csv
 from sim.results import to_json
 
 if TYPE_CHECKING:
@@ -48,9 +49,9 @@ def _fill(review: Review, folder: Path) -> None:
     folder.mkdir()
     (folder / "report.html").write_text(page(review), encoding="utf-8")
     (folder / "answer.json").write_text(to_json(review.document()), encoding="utf-8")
-    review.standings.drop(columns="stands_at").to_csv(folder / "types.csv", index=False)
-    review.purchases.to_csv(folder / "purchases.csv", index=False)
-    review.measure_next().to_csv(folder / "measure_next.csv", index=False)
+    write_csv(review.standings.drop(columns="stands_at"), folder / "types.csv")
+    write_csv(review.purchases, folder / "purchases.csv")
+    write_csv(review.measure_next(), folder / "measure_next.csv")
     (folder / "review.json").write_text(to_json(_provenance(review)), encoding="utf-8")
 
 

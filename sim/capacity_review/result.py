@@ -14,6 +14,7 @@ from scenarios.profile import Profile
 from scenarios.scenario import Scenario
 from scenarios.slo import Slo
 from sim.capacity_review import standings
+from sim.capacity_review.buying import RISK
 from sim.capacity_review.decision import (
     Choice,
     Proportion,
@@ -34,8 +35,6 @@ from sim.slo_attainment import Attainment, attainment
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-RISK = "unserved_viewer_fraction"
-"""What cost is held against on the Pareto front: viewer-time that was not served."""
 NO_RISK = 1e-6
 """Of viewer-time: less than a second in eleven days counts as none, as ten days cannot tell it from that."""
 
