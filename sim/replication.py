@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Executor
+from typing import Any
 
 import pandas as pd
 
@@ -194,7 +195,7 @@ Cell = tuple[Scenario, Profile, int, int, Engine, bool]
 
 def _cell(cell: Cell) -> Frames:
     scenario, profile, seed, number, engine, split = cell
-    how = {"seed": seed, "replication": number}
+    how: dict[str, Any] = {"seed": seed, "replication": number}
     found = frames_of(simulate(scenario, profile, load_catalogue(), engine=engine, **how), scenario)
     if split:
         middle = simulate(scenario, profile, load_catalogue(), engine="fleet", in_middle_world=True, **how)

@@ -77,7 +77,7 @@ def test_plain_data_and_nothing_else(verb):
         ),
         (
             ("--instances", TYPES),
-            "  platform.transcode.autoscaler.sync_period_s: 10 us\n",
+            "  platform.transcode.autoscaler.sync_period_s: 0.00001\n",
             "a run that is meant is forced by --force",
         ),
     ],
