@@ -49,6 +49,7 @@ def test_the_page_of_fidelity_is_what_the_benchmark_printed():
     bundles = (ROOT / "scenarios" / "bundles").glob("xeon-*/runs.parquet")
     jobs_s = pd.concat([pd.read_parquet(path, columns=["reference_cpu_s"]) for path in bundles])["reference_cpu_s"]
     assert f"took from {jobs_s.min():.2f} to {jobs_s.max():.2f} s" in " ".join(fidelity.HEAD.split())
-    readme = fidelity.README.read_text(encoding="utf-8")
-    assert readme.count(fidelity.MARKS[0]) == readme.count(fidelity.MARKS[1]) == 1
-    assert fidelity.with_table(readme) == readme
+    for path in fidelity.WITH_TABLE:
+        text = path.read_text(encoding="utf-8")
+        assert text.count(fidelity.MARKS[0]) == text.count(fidelity.MARKS[1]) == 1
+        assert fidelity.with_table(text) == text
