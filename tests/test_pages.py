@@ -29,6 +29,20 @@ def test_every_block_runs_and_prints_what_the_page_shows(page):
     assert refresh.refreshed(text) == text
 
 
+@pytest.mark.parametrize("guide", refresh.GUIDES, ids=lambda guide: guide.name)
+def test_every_step_of_a_guide_runs_and_prints_what_the_guide_shows(guide):
+    text = guide.read_text(encoding="utf-8")
+    assert len(refresh.BLOCK.findall(text)) >= 3
+    assert refresh.FILE.findall(text)
+    assert refresh.followed(text) == text
+
+
+def test_a_guide_has_a_folder_of_its_own_and_its_steps_their_order():
+    file, first = "`a.txt`:\n\n```text\nten\n```\n", "```console\n$ sed s/ten/new/ a.txt > b.txt\n$ ls\n"
+    rest = "```\n```console\n$ cat b.txt\n"
+    assert refresh.followed(f"{file}{first}{rest}old\n```") == f"{file}{first}a.txt\nb.txt\n{rest}new\n```"
+
+
 def test_a_stale_output_a_failing_command_and_a_missing_target_are_caught():
     assert refresh.refreshed("```console\n$ echo new\nold\n```") == "```console\n$ echo new\nnew\n```"
     for block in ("```console\n$ false\n```", "```python\n1 / 0\n```", "```console\n$ make no-such-target\n```"):
