@@ -22,11 +22,20 @@ def script(name: str):
 refresh, performance, fidelity = script("refresh"), script("performance"), script("fidelity")
 
 
-@pytest.mark.parametrize("page", refresh.PAGES, ids=lambda page: page.name)
-def test_every_block_runs_and_prints_what_the_page_shows(page):
-    text = page.read_text(encoding="utf-8")
-    assert len(refresh.BLOCK.findall(text)) >= 3
-    assert refresh.refreshed(text) == text
+BLOCKS = {
+    f"{page.name} {number}": match.group()
+    for page in refresh.PAGES
+    for number, match in enumerate(refresh.BLOCK.finditer(page.read_text(encoding="utf-8")), start=1)
+}
+
+
+def test_every_page_has_blocks():
+    assert len(BLOCKS) >= 3 * len(refresh.PAGES)
+
+
+@pytest.mark.parametrize("block", BLOCKS.values(), ids=BLOCKS)
+def test_every_block_runs_and_prints_what_the_page_shows(block):
+    assert refresh.refreshed(block) == block
 
 
 @pytest.mark.parametrize("guide", refresh.GUIDES, ids=lambda guide: guide.name)
