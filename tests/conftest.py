@@ -12,6 +12,9 @@ import pytest
 ROOT = Path(__file__).parent
 for folder in (ROOT, ROOT / "sim", ROOT / "theory", ROOT / "calibration", ROOT / "pipeline"):
     sys.path.insert(0, str(folder))
+# Several processes share the cores, and those that tests start as well: threads of BLAS would only spin on them.
+for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+    os.environ.setdefault(variable, "1")
 
 SYSTEM_PATH = os.pathsep.join([os.environ.get("PATH", os.defpath), "/usr/sbin", "/sbin"])
 TOOLS = {
@@ -24,7 +27,7 @@ MAY_SKIP_IN_CI = ("requires_nvenc", "requires_nvdec", "validation_data")
 IN_CI = os.environ.get("CI") == "true"
 
 _skipped: list[str] = []
-"""What CI does not allow to be skipped: on a process of its own, its part; where tests run at all, of all processes."""
+"""What CI does not allow to be skipped: in a process of `pytest -n` what it met itself, else what anybody met."""
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:
