@@ -1,4 +1,4 @@
-"""Writes `docs/fidelity.md`, and its chief table into the README: how errors are judged, and what was found.
+"""Writes `docs/fidelity.md`: how errors are judged, what was found; its chief table into two more pages.
 
 `python docs/fidelity.py --take` runs `benchmarks.fidelity` and keeps its JSON beside this file, in `measured/`; without
 it both are only written anew. No figure of a table is typed by hand, and a test reads those of the text.
@@ -19,6 +19,7 @@ DOCS = Path(__file__).parent
 TAKEN = DOCS / "measured" / "fidelity.json"
 PAGE = DOCS / "fidelity.md"
 README = DOCS.parent / "README.md"
+WITH_TABLE = (README, DOCS / "model.md")
 MARKS = ("<!-- the table of docs/fidelity.py -->", "<!-- its end -->")
 HEAD = """# How far the model is off
 
@@ -88,11 +89,11 @@ def page() -> str:
     )
 
 
-def with_table(readme: str) -> str:
-    """Return the README with the table between its marks as the kept output makes it."""
+def with_table(text: str) -> str:
+    """Return a page with the table between its marks as the kept output makes it."""
     taken = json.loads(TAKEN.read_text(encoding="utf-8"))
     table = "\n".join([MARKS[0], *_table(taken), MARKS[1]])
-    return re.sub(f"{re.escape(MARKS[0])}.*{re.escape(MARKS[1])}", lambda _: table, readme, flags=re.DOTALL)
+    return re.sub(f"{re.escape(MARKS[0])}.*{re.escape(MARKS[1])}", lambda _: table, text, flags=re.DOTALL)
 
 
 def _found(taken: dict[str, Any]) -> Iterator[str]:
@@ -167,7 +168,8 @@ def main() -> None:
     if "--take" in sys.argv[1:]:
         take()
     PAGE.write_text(page(), encoding="utf-8")
-    README.write_text(with_table(README.read_text(encoding="utf-8")), encoding="utf-8")
+    for path in WITH_TABLE:
+        path.write_text(with_table(path.read_text(encoding="utf-8")), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -22,11 +22,34 @@ def script(name: str):
 refresh, performance, fidelity = script("refresh"), script("performance"), script("fidelity")
 
 
-@pytest.mark.parametrize("page", refresh.PAGES, ids=lambda page: page.name)
-def test_every_block_runs_and_prints_what_the_page_shows(page):
-    text = page.read_text(encoding="utf-8")
+BLOCKS = {
+    f"{page.name} {number}": match.group()
+    for page in refresh.PAGES
+    for number, match in enumerate(refresh.BLOCK.finditer(page.read_text(encoding="utf-8")), start=1)
+}
+
+
+def test_every_page_has_blocks():
+    assert len(BLOCKS) >= 3 * len(refresh.PAGES)
+
+
+@pytest.mark.parametrize("block", BLOCKS.values(), ids=BLOCKS)
+def test_every_block_runs_and_prints_what_the_page_shows(block):
+    assert refresh.refreshed(block) == block
+
+
+@pytest.mark.parametrize("guide", refresh.GUIDES, ids=lambda guide: guide.name)
+def test_every_step_of_a_guide_runs_and_prints_what_the_guide_shows(guide):
+    text = guide.read_text(encoding="utf-8")
     assert len(refresh.BLOCK.findall(text)) >= 3
-    assert refresh.refreshed(text) == text
+    assert refresh.FILE.findall(text)
+    assert refresh.followed(text) == text
+
+
+def test_a_guide_has_a_folder_of_its_own_and_its_steps_their_order():
+    file, first = "`a.txt`:\n\n```text\nten\n```\n", "```console\n$ sed s/ten/new/ a.txt > b.txt\n$ ls\n"
+    rest = "```\n```console\n$ cat b.txt\n"
+    assert refresh.followed(f"{file}{first}{rest}old\n```") == f"{file}{first}a.txt\nb.txt\n{rest}new\n```"
 
 
 def test_a_stale_output_a_failing_command_and_a_missing_target_are_caught():
@@ -49,6 +72,7 @@ def test_the_page_of_fidelity_is_what_the_benchmark_printed():
     bundles = (ROOT / "scenarios" / "bundles").glob("xeon-*/runs.parquet")
     jobs_s = pd.concat([pd.read_parquet(path, columns=["reference_cpu_s"]) for path in bundles])["reference_cpu_s"]
     assert f"took from {jobs_s.min():.2f} to {jobs_s.max():.2f} s" in " ".join(fidelity.HEAD.split())
-    readme = fidelity.README.read_text(encoding="utf-8")
-    assert readme.count(fidelity.MARKS[0]) == readme.count(fidelity.MARKS[1]) == 1
-    assert fidelity.with_table(readme) == readme
+    for path in fidelity.WITH_TABLE:
+        text = path.read_text(encoding="utf-8")
+        assert text.count(fidelity.MARKS[0]) == text.count(fidelity.MARKS[1]) == 1
+        assert fidelity.with_table(text) == text

@@ -11,13 +11,19 @@ from sim.calibration.cores import Scheduling, scheduling
 from sim.calibration.evidence import gather
 from sim.calibration.scheduling import GRID, Fitted, fit_scheduling, observed_loads
 
+COARSE = {"waker_core_share": (0.2, 0.8), "wake_up_s": (0.0, 0.0002)}
+"""A third of the first grid, with every value of the delay that is planted wrong below."""
 
-@pytest.fixture(scope="module")
-def found(tmp_path_factory):
+
+@pytest.fixture(scope="module", params=[COARSE, pytest.param({}, marks=pytest.mark.long)], ids=["coarse", "full"])
+def found(request, tmp_path_factory):
     """What is fitted to some loads of one ladder, by who knows every cost."""
     folder = tmp_path_factory.mktemp("scheduling") / "bundle"
     write_runs(folder, [Series("chief", {1: 1, 2: 1, 4: 1, 5: 1})], identity="runs", held_out=False, day_cv=0.0)
-    return fit_scheduling(observed_loads(gather([folder])), true_profile().middle(), workers=2)
+    with pytest.MonkeyPatch.context() as patch:
+        for name, values in request.param.items():
+            patch.setitem(GRID, name, values)
+        yield fit_scheduling(observed_loads(gather([folder])), true_profile().middle(), workers=2)
 
 
 def test_latencies_are_met_where_the_costs_are_known(found):

@@ -183,6 +183,7 @@ def test_files_that_are_none(tmp_path):
     assert "utf16.yaml:1:1: not UTF-8: the byte 0xff" in refused(tmp_path / "utf16.yaml")
 
 
+@pytest.mark.alone
 def test_a_profile_of_3000_numbers_reads_fast(tmp_path):
     row = ", ".join(f"{index / 7:.17g}" for index in range(15))
     path = tmp_path / "profile.yaml"

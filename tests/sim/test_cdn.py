@@ -236,6 +236,7 @@ def test_what_does_not_belong_together_is_refused():
         regional().clusters_of("north")
 
 
+@pytest.mark.alone
 def test_a_tick_of_120_000_broadcasts_is_quick():
     """About 1 ms on a core of 2024; ten times that leaves room for a slow machine, and none for the dense form."""
     audience, platform = popular(120_000, 6.5e6), cdn(clusters=24)

@@ -119,6 +119,7 @@ def test_ticks_of_the_component_are_those_of_the_twin():
     assert twin.var() > 2 * twin.mean()
 
 
+@pytest.mark.alone
 def test_a_tick_of_120_000_rooms_is_quick():
     """About 1 ms; drawing each room alone takes six."""
     sizes, chat = rooms(120_000), Chat(ChatTraffic(), TICK_S, stream(1, 0, "chat"))

@@ -158,6 +158,7 @@ def test_nobody_watches_where_nobody_can():
     assert live.size == viewers.size == 0
 
 
+@pytest.mark.alone
 def test_a_step_at_the_size_of_a_large_platform_is_mostly_its_random_numbers():
     """120,000 live of about 850,000; 2.5 ms measured, 2.0 of them normal numbers, where 3 are allowed."""
     spec = workload(broadcasts={"peak_concurrent": 120_000.0, "duration": {"kind": "exponential", "mean_s": 12_600.0}})

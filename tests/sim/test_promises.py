@@ -45,7 +45,7 @@ TINY = scenario(**{"horizon.horizon_s": 600.0, "workload.broadcasts.peak_concurr
 
 HOW = {
     "fork": "executor=ProcessPoolExecutor(2, multiprocessing.get_context('fork'))",
-    "spawn": "workers=4",
+    "spawn": "workers=2",
 }
 
 
@@ -149,18 +149,18 @@ def test_a_whole_run_has_the_clock_that_asks(monkeypatch):
         simulate(TINY, profile(), load_catalogue(), seed=4, replication=0)
 
 
+@pytest.mark.alone
 def test_asking_costs_less_than_a_third_of_a_microsecond():
     def per_call_s(env) -> float:
-        fastest = math.inf
-        for _ in range(9):
-            env._queue.clear()
-            started = time.process_time()
-            for _ in range(20_000):
-                env.timeout(1.0)
-            fastest = min(fastest, time.process_time() - started)
-        return fastest / 20_000
+        env._queue.clear()
+        started = time.process_time()
+        for _ in range(20_000):
+            env.timeout(1.0)
+        return (time.process_time() - started) / 20_000
 
-    assert per_call_s(Clock()) - per_call_s(simpy.Environment()) < 0.3e-6
+    rounds = [(per_call_s(Clock()), per_call_s(simpy.Environment())) for _ in range(9)]  # in turns: the machine drifts
+    ours_s, plain_s = map(min, zip(*rounds, strict=True))
+    assert ours_s - plain_s < 0.3e-6
 
 
 SIMULATOR = [

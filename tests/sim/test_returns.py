@@ -215,6 +215,7 @@ def test_a_tick_of_another_length_is_refused():
         returns().step(ROW, np.array([True]), np.array([1.0]), 10.0)
 
 
+@pytest.mark.alone
 def test_the_cost_is_that_of_broadcasts_away():
     """A storm that cuts off 120,000 broadcasts, and a hundred of them: both of 120,000 live ones."""
     live, up, wanted = np.arange(120_000), np.ones(120_000, bool), np.full(120_000, 50.0)

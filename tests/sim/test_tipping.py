@@ -151,7 +151,9 @@ def test_what_cannot_be_varied_is_refused_with_a_reason(flip, metric, told):
 
 
 def test_the_command_tells_the_flip(tmp_path):
-    (tmp_path / "first.yaml").write_text("extends: baseline\nset:\n  horizon.horizon_s: 10 min\n")
+    (tmp_path / "first.yaml").write_text(
+        "extends: baseline\nset:\n  horizon.horizon_s: 10 min\n  workload.broadcasts.peak_concurrent: 20\n"
+    )
     pools = "  platform.transcode.pools: [{name: nodes, price_usd_per_hour: 0.1 USD/h}]\n"
     (tmp_path / "second.yaml").write_text("extends: first.yaml\nset:\n" + pools)
     files = [str(tmp_path / name) for name in ("first.yaml", "second.yaml")]
