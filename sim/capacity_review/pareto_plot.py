@@ -20,6 +20,8 @@ from sim.plot_axes import GREY, INK, styled
 
 OF_WAYS = ("o", "s", "^", "D")
 """Markers."""
+ROOM = 1.6
+"""What an axis holds ÷ its largest mean: whiskers beyond would press all points into a corner."""
 TITLE = "What does it cost to leave less viewer-time unserved?"
 
 
@@ -40,8 +42,9 @@ def pareto(review: Review) -> Figure:
     for number, (_, row) in enumerate(front.iterrows(), start=1):
         halo = axes.annotate(f"{number}", (row[COST], row[RISK] * 100), xytext=(5, 6), textcoords="offset points")
         halo.set(fontweight="bold", fontsize=10, zorder=4, path_effects=[withStroke(linewidth=3, foreground="white")])
-    axes.set_ylim(-0.03 * axes.get_ylim()[1], None)  # what is at 0 is seen whole
-    axes.set_xlim(0, None)
+    top = min(axes.get_ylim()[1], ROOM * 100 * float(points[RISK].max()))
+    axes.set_ylim(-0.03 * top, top)  # what is at 0 is seen whole
+    axes.set_xlim(0, min(axes.get_xlim()[1], ROOM * float(points[COST].max())))
     axes.set_xlabel("transcode nodes, USD per month")
     axes.set_ylabel("viewer-time not served, %")
     whole_numbers(axes)
