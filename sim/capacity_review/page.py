@@ -23,11 +23,12 @@ from sim.whole_file import write_whole
 
 CAPTIONS = {
     "pareto": "Each point is a type with its nodes bought in one way; filled ones are on the front: nothing else costs "
-    "less and leaves less viewer-time unserved. Whiskers are 95 % intervals of the means.",
+    "less and leaves less viewer-time unserved. Whiskers are 95 % intervals of the means; along the cost "
+    "of types that nobody measured they are ranges, which such types share in part. A long one runs out of the frame.",
     "fleet": "Nodes that boot, serve or drain, as the scenario buys them. Lines are means over days; where a line is "
     "solid, 95 % of days lie in the band around it.",
     "cost": "Transcode nodes by type and way to buy; ingest, chat and delivery are the same whatever the type, and "
-    "shown for the leader's days. Whiskers are 95 % intervals of the means.",
+    "shown for the leader's days. Bars are means; whiskers, their 95 % intervals or the range of what nobody measured.",
     "node": "The dot is in the middle of everything that is not known about a type, the bar reaches from its costly to "
     "its cheap end; beside it, what is full first.",
     "sensitivity": "Left, how often the leader is the cheapest in the tenth of the joint draws at each end of what is "

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Mapping
 from typing import Any
 
 import pandas as pd
@@ -12,13 +13,15 @@ from matplotlib.lines import Line2D
 from matplotlib.patheffects import withStroke
 
 from sim.capacity_review.buying import RISK
-from sim.capacity_review.result import Review
-from sim.capacity_review.review_axes import colours_of, name_rows, titled, usd_text, whole_numbers
+from sim.capacity_review.result import NO_RISK, Review
+from sim.capacity_review.review_axes import colours_of, month_text, name_rows, short_way, titled, whole_numbers
 from sim.capacity_review.screening import COST
 from sim.plot_axes import GREY, INK, styled
 
 OF_WAYS = ("o", "s", "^", "D")
 """Markers."""
+ROOM = 1.6
+"""What an axis holds ÷ its largest mean: whiskers beyond would press all points into a corner."""
 TITLE = "What does it cost to leave less viewer-time unserved?"
 
 
@@ -29,7 +32,7 @@ def pareto(review: Review) -> Figure:
     Where all viewer-time is served by each of them, the points stand one below the other, the cheapest on top.
     """
     points = review.purchases.assign(name=[f"{row.instance}, {row.way}" for row in review.purchases.itertuples()])
-    if not (points[RISK] > 0).any():
+    if not (points[RISK] >= NO_RISK).any():
         return _cost_alone(review, points.sort_values(COST, kind="stable"))
     figure = titled(TITLE, height_in=4.3)
     axes = figure.subplots()
@@ -39,8 +42,9 @@ def pareto(review: Review) -> Figure:
     for number, (_, row) in enumerate(front.iterrows(), start=1):
         halo = axes.annotate(f"{number}", (row[COST], row[RISK] * 100), xytext=(5, 6), textcoords="offset points")
         halo.set(fontweight="bold", fontsize=10, zorder=4, path_effects=[withStroke(linewidth=3, foreground="white")])
-    axes.set_ylim(-0.03 * axes.get_ylim()[1], None)  # what is at 0 is seen whole
-    axes.set_xlim(0, None)
+    top = min(axes.get_ylim()[1], ROOM * 100 * float(points[RISK].max()))
+    axes.set_ylim(-0.03 * top, top)  # what is at 0 is seen whole
+    axes.set_xlim(0, min(axes.get_xlim()[1], ROOM * float(points[COST].max())))
     axes.set_xlabel("transcode nodes, USD per month")
     axes.set_ylabel("viewer-time not served, %")
     whole_numbers(axes)
@@ -66,12 +70,12 @@ def _name_what_is_shown(figure: Figure, review: Review, front: pd.DataFrame) -> 
     """Write the points of the front by their numbers, and what colours and shapes stand for."""
     types = [Line2D([], [], color=colour, linewidth=4, label=name) for name, colour in colours_of(review).items()]
     ways = [
-        Line2D([], [], color=INK, marker=marker, linestyle="", markerfacecolor="white", label=way)
+        Line2D([], [], color=INK, marker=marker, linestyle="", markerfacecolor="white", label=short_way(way))
         for way, marker in _markers(review.purchases).items()
     ]
     numbered = [
-        Line2D([], [], linestyle="", label=f"{number}  {name}: {_usd(row[COST])}, {_share(row[RISK])}")
-        for number, (name, row) in enumerate(front.iterrows(), start=1)
+        Line2D([], [], linestyle="", label=f"{number}  {short_name(row)}: {_usd(row)}, {_share(row[RISK])}")
+        for number, (_, row) in enumerate(front.iterrows(), start=1)
     ]
     title = "Nothing else is both cheaper and safer than"
     plain: dict[str, Any] = {"frameon": False, "alignment": "left", "borderaxespad": 0.0}
@@ -89,8 +93,8 @@ def _cost_alone(review: Review, points: pd.DataFrame) -> Figure:
         face = colour if row["name"] in review.front else "white"
         axes.plot([low, high], [place, place], color=colour, linewidth=1.2)
         axes.plot(row[COST], place, markers[row["way"]], color=colour, markerfacecolor=face, markersize=7)
-        axes.annotate(_usd(row[COST]), (high, place), xytext=(6, 0), textcoords="offset points", va="center")
-    name_rows(axes, list(points["name"]))
+        axes.annotate(_usd(row), (high, place), xytext=(6, 0), textcoords="offset points", va="center")
+    name_rows(axes, [short_name(row) for _, row in points.iterrows()])
     axes.set_xlim(0, 1.2 * float(points[f"{COST}_high"].max()))
     axes.set_xlabel("transcode nodes, USD per month")
     return figure
@@ -100,9 +104,15 @@ def _markers(points: pd.DataFrame) -> dict[str, str]:
     return dict(zip(dict.fromkeys(points["way"]), itertools.cycle(OF_WAYS), strict=False))
 
 
-def _usd(value: float) -> str:
-    return f"{usd_text(value)} USD/month"
+def short_name(row: pd.Series[Any]) -> str:
+    """Return a point's type and how it is bought."""
+    return f"{row['instance']}, {short_way(row['way'])}"
+
+
+def _usd(row: Mapping[Any, Any] | pd.Series[Any]) -> str:
+    usd, low, high = (float(row[end]) for end in (COST, f"{COST}_low", f"{COST}_high"))
+    return month_text(usd, low, high, is_range=row["is_range"])
 
 
 def _share(value: float) -> str:
-    return f"{100 * value:.2g} % not served" if value else "all served"
+    return f"{100 * value:.2g} % not served" if value >= NO_RISK else "all served"

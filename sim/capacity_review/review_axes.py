@@ -47,3 +47,17 @@ def whole_numbers(axes: Axes) -> None:
 def usd_text(usd: float) -> str:
     """Return dollars: whole ones from 10 on."""
     return f"{usd:,.0f}" if usd >= 10 else f"{usd:.2g}"
+
+
+def month_text(usd: float, low: float, high: float, *, is_range: bool) -> str:
+    """Return dollars with their interval, or their range alone."""
+    value, *ends = (usd_text(one) for one in (usd, low, high))
+    if ends[0] == ends[1]:
+        return f"{value} USD"
+    between = f"{ends[0]} … {ends[1]}"
+    return f"{between} USD" if is_range else f"{value} USD ({between})"
+
+
+def short_way(way: str) -> str:
+    """Return a way to buy without what it is made of in brackets."""
+    return way.partition(" (")[0]
