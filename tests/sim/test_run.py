@@ -194,7 +194,7 @@ def test_a_result_is_never_written_over_something_else(tmp_path):
 
 
 def test_a_result_of_another_version_is_refused_by_its_number_and_says_how_to_have_it_again(tmp_path):
-    folder = run(platforms.scenario(), profiles.profile(), replications=1, engine="fleet").write(tmp_path / "result")
+    folder = run(SMALL, profile(), replications=1, engine="fleet").write(tmp_path / "result")
     told = folder / "run.json"
     told.write_text(told.read_text(encoding="utf-8").replace('"headroom_result": 3', '"headroom_result": 2'))
     with pytest.raises(
