@@ -30,7 +30,7 @@ def recipes() -> dict[str, str]:
 
 
 def put(folder: Path, step: re.Match[str]) -> None:
-    """Write a file that is not there yet, or put lines above, or instead of, the only one that begins as the step says."""
+    """Write a file that is not there yet, or put lines above, or instead of, the one that begins as the step says."""
     if step["file"]:
         path = folder / step["file"]
         assert not path.exists()
