@@ -144,9 +144,9 @@ def _distance(review: Review) -> Iterator[str]:
         ratio = ratio_interval(values_of(review.finals[name], COST), usd, stream(review.seed, 0, "bootstrap"))
         misses = name not in review.keeping
         promise = f" but keeps the promise only on {review.promises[name].text}" if misses else ""
-        told.append(f"{name} {ratio.value:.2f} times ({ratio.low:.2f} … {ratio.high:.2f}) as much{promise}")
+        told.append(f"{name} costs {ratio.value:.2f} times ({ratio.low:.2f} … {ratio.high:.2f}) as much{promise}")
     if told:
-        yield f"On the same days cost {', '.join(told)}."
+        yield f"On the same days {', '.join(told)}."
 
 
 def _size(row: pd.Series[Any]) -> str:
