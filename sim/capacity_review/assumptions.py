@@ -37,7 +37,7 @@ def assumptions(review: Review) -> Iterator[str]:
             "reservations: simulate the whole day before reserving"
         )
     if kept := ", ".join(kept_types(scenario)):
-        yield f"pools of another type keep it: {kept} is part of every fleet"
+        yield f"pools of another type keep it: {kept} is part of every fleet, and reservations are not worked out"
     yield from _encoders(review)
 
 

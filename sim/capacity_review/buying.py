@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from scenarios.nodes import NodePool
 from scenarios.scenario import Scenario
 from scenarios.slo import Slo
+from sim.capacity_review.candidates import followers, kept_types
 from sim.capacity_review.purchases import Tariff, best_purchase, paid_nodes
 from sim.capacity_review.screening import COST, values_of
 from sim.capacity_review.standings import MEANS, list_price
@@ -31,53 +32,60 @@ def ways_to_buy(scenario: Scenario) -> dict[str, Scenario]:
     """Return the scenario bought in each way: as it is written, all `on demand`, all on `spot`, by name.
 
     What the scenario says of its spot pool (discount, interruptions, how many are to be had) holds for the nodes that
-    are all on spot. A scenario that buys in one of these ways alone has no other row for that. Nodes that are reserved
-    behave as on demand, so their cost follows from that run (`sim.capacity_review.purchases`).
+    are all on spot. A scenario that buys in one of these ways alone has no other row for that. Where nodes encode stays
+    as it is, and so do pools of another type. Nodes that are reserved behave as on demand, so their cost follows from
+    that run (`sim.capacity_review.purchases`).
     """
-    others = {ON_DEMAND: _bought(scenario, _on_demand(scenario)), "spot": _bought(scenario, _on_spot(scenario))}
+    others = {ON_DEMAND: _bought(scenario, _on_demand), "spot": _bought(scenario, _on_spot)}
     own = own_way(scenario)
     return {own: scenario} | {way: bought for way, bought in others.items() if way != own}
 
 
 def discount(scenario: Scenario, purchase: str) -> float:
     """Return what is taken off the on-demand price for a purchase: the scenario's own figure, or the default."""
-    found = [pool.discount for pool in scenario.platform.transcode.pools if pool.purchase == purchase]
+    found = [pool.discount for pool in followers(scenario) if pool.purchase == purchase]
     return found[0] if found else {"spot": SPOT_DISCOUNT, "reserved": RESERVED_DISCOUNT}[purchase]
 
 
 def own_way(scenario: Scenario) -> str:
-    """Return in words how the scenario buys."""
-    pools = scenario.platform.transcode.pools
+    """Return in words how the scenario buys the nodes of its own type."""
+    pools = followers(scenario)
     ways = list(dict.fromkeys(pool.purchase.replace("_", " ") for pool in pools)) or ["on demand"]
     is_plain = len(ways) == 1 and len(pools) < 2
     return ways[0] if is_plain else f"as written ({' + '.join(ways)})"
 
 
-def _on_demand(scenario: Scenario) -> NodePool:
-    return NodePool(name="on-demand", min_nodes=_least(scenario))
+def _on_demand(pools: Sequence[NodePool]) -> NodePool:
+    return NodePool(name=pools[0].name).model_copy(update=_kept(pools))
 
 
-def _on_spot(scenario: Scenario) -> NodePool:
-    own = [pool for pool in scenario.platform.transcode.pools if pool.purchase == "spot"]
-    changes = {"name": "spot", "min_nodes": _least(scenario), "zones": (), "weight": 1.0}
+def _on_spot(pools: Sequence[NodePool]) -> NodePool:
+    own = [pool for pool in pools if pool.purchase == "spot"]
     if own:
-        return own[0].model_copy(update=changes)
-    return NodePool(name="spot", purchase="spot", discount=SPOT_DISCOUNT, min_nodes=_least(scenario))
+        return own[0].model_copy(update={"zones": ()} | _kept(pools))
+    return NodePool(name=pools[0].name, purchase="spot", discount=SPOT_DISCOUNT).model_copy(update=_kept(pools))
 
 
-def _least(scenario: Scenario) -> int:
-    return sum(pool.min_nodes for pool in scenario.platform.transcode.pools)
+def _kept(pools: Sequence[NodePool]) -> dict[str, Any]:
+    """Return what stays, however the nodes of some pools are bought."""
+    weight, least = sum(pool.weight for pool in pools), sum(pool.min_nodes for pool in pools)
+    return {"encode_on": pools[0].encode_on, "weight": weight, "min_nodes": least}
 
 
-def _bought(scenario: Scenario, pool: NodePool) -> Scenario:
-    transcode = scenario.platform.transcode.model_copy(update={"pools": (pool,)})
+def _bought(scenario: Scenario, how: Callable[[Sequence[NodePool]], NodePool]) -> Scenario:
+    """Return the scenario with one pool, bought in one way, for all of its own type that encode in the same place."""
+    spec = scenario.platform.transcode
+    own = followers(scenario) or (NodePool(name=spec.instance),)
+    alike = ([pool for pool in own if pool.encode_on == place] for place in dict.fromkeys(one.encode_on for one in own))
+    others = (pool for pool in spec.pools if pool not in own)
+    transcode = spec.model_copy(update={"pools": (*map(how, alike), *others)})
     return scenario.model_copy(update={"platform": scenario.platform.model_copy(update={"transcode": transcode})})
 
 
 def purchase_rows(
     finalist: str, results: Mapping[str, RunResult], slo: Slo, *, own: Scenario
 ) -> Iterator[dict[str, Any]]:
-    """Yield a row for each way to buy a finalist's nodes.
+    """Yield a row for each way to buy a finalist's nodes; reservations only where all nodes are of its type.
 
     Columns: instance; way; transcode_usd_per_month with `_low` and `_high` (95 % interval of the mean, or the range of
     what nobody measured: is_range); usd_per_stream_hour; the means of `MEANS`, NaN where there is none;
@@ -92,6 +100,8 @@ def purchase_rows(
     """
     for way, result in results.items():
         yield _row(finalist, way, result, slo, values_of(result, COST))
+    if any(kept_types(own)):
+        return
     on_demand = results[ON_DEMAND]
     price = list_price(own)
     tariff = Tariff(price.usd_per_hour, discount(own, "reserved"), own.prices.hours_per_month)

@@ -36,10 +36,11 @@ def candidates(
         extrapolate: go on beyond what the profile was measured for.
 
     Raises:
-        ScenarioError: no such type, one twice, fewer than two, or a pool has a price in dollars.
+        ScenarioError: no such type, one twice, fewer than two, no pool that follows, or one with a price in dollars.
         CalibrationError: types that no profile can be carried over to, each with its reason.
     """
     _require_names(instances, catalogue)
+    _require_a_follower(scenario)
     _require_no_own_price(scenario)
     found = {name: of_instance(scenario, name) for name in instances}
     refusals = [
@@ -89,9 +90,19 @@ def _require_names(instances: Sequence[str], catalogue: Catalogue) -> None:
         raise ScenarioError(problems)
 
 
+def _require_a_follower(scenario: Scenario) -> None:
+    """Pools that all name another type than the scenario's would be the same fleet whatever the candidate."""
+    spec = scenario.platform.transcode
+    if spec.pools and not followers(scenario):
+        pool = spec.pools[0]
+        message = f"every pool names a type of its own, so none would follow the types of {FLAG}"
+        hint = f"leave out instance where a pool is to follow, or set platform.transcode.instance: {pool.instance}"
+        raise ScenarioError([Problem(FLAG, None, None, f"platform.transcode.pools.{pool.name}", message, hint)])
+
+
 def _require_no_own_price(scenario: Scenario) -> None:
     """A price in dollars belongs to one type, and would be every type's."""
-    priced = [pool for pool in scenario.platform.transcode.pools if pool.price_usd_per_hour is not None]
+    priced = [pool for pool in followers(scenario) if pool.price_usd_per_hour is not None]
     if priced:
         problems = [
             Problem(
@@ -130,7 +141,14 @@ def _why_unusable(candidate: Scenario, profile: Profile, catalogue: Catalogue, e
     return ""
 
 
+def followers(scenario: Scenario) -> tuple[NodePool, ...]:
+    """Return the pools of the scenario's own type, which a review changes; none where it names no pool."""
+    spec = scenario.platform.transcode
+    return tuple(pool for pool in spec.pools if pool.instance in (None, spec.instance))
+
+
 def kept_types(scenario: Scenario) -> Iterator[str]:
     """Yield the types of pools that a review does not change, as they name one of their own."""
     spec = scenario.platform.transcode
-    yield from dict.fromkeys(pool.instance for pool in spec.pools if pool.instance not in (None, spec.instance))
+    kept = (pool.instance for pool in spec.pools if pool not in followers(scenario))
+    yield from dict.fromkeys(name for name in kept if name is not None)

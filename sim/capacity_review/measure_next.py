@@ -24,7 +24,7 @@ import pandas as pd
 from scipy import stats
 
 from scenarios.errors import CalibrationError
-from sim.capacity_review.decision import CONFIDENCE, SAME, Proportion, choice_now, proportion, shares_of_cheapest
+from sim.capacity_review.decision import CONFIDENCE, SAME, Proportion, proportion, shares_of_cheapest
 from sim.sampling import stream
 
 BINS = 10
@@ -112,6 +112,7 @@ def influences(
     touches: Mapping[str, Sequence[str]],
     *,
     among: Sequence[str],
+    leader: str,
     seed: int,
     permutations: int = PERMUTATIONS,
 ) -> tuple[Influence, ...]:
@@ -126,6 +127,7 @@ def influences(
         positions: 0 the costly end, 1 the cheap one, by draw and source, as `JointDraws.positions`.
         touches: source → candidates, as `JointDraws.touches`.
         among: the candidates that are in the race, at least one.
+        leader: the one of them that an answer recommends; by the joint draws alone it may not be the best choice.
         seed: of the random orders.
         permutations: how many of them.
 
@@ -138,7 +140,7 @@ def influences(
         )
     race = {source: tuple(name for name in of if name in among) for source, of in touches.items()}
     race = {source: of for source, of in race.items() if of}
-    seen = _Seen(costs[list(among)])
+    seen = _Seen(costs[list(among)], leader)
     null = seen.without_influence(seed, permutations, sources=max(len(race), 1))
     tests = 2 * max(len(race), 1) * max(len(among) - 1, 1)
     found = []
@@ -176,10 +178,10 @@ class _Null(NamedTuple):
 class _Seen:
     """Looks at the costs of those in the race, in parts and orders of the draws."""
 
-    def __init__(self, costs: pd.DataFrame) -> None:
+    def __init__(self, costs: pd.DataFrame, leader: str) -> None:
         self._names = [str(name) for name in costs]
         self._costs = costs.to_numpy(float)
-        self._leader = self._names.index(choice_now(costs, self._names).candidate)
+        self._leader = self._names.index(leader)
         self._is_leader = shares_of_cheapest(costs).to_numpy(float)[:, self._leader]
         self._now = float(self._costs.mean(axis=0).min())
 

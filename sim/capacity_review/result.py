@@ -142,7 +142,12 @@ class Review:
     def influences(self) -> tuple[Influence, ...]:
         """What is not known, the most valuable to measure first."""
         return influences(
-            self.joint_costs, self.joint.positions, self.joint.touches, among=self.keeping, seed=self.seed
+            self.joint_costs,
+            self.joint.positions,
+            self.joint.touches,
+            among=self.keeping,
+            leader=self.leader,
+            seed=self.seed,
         )
 
     @cached_property

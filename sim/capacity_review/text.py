@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from sim.capacity_review.decision import Proportion
+from sim.capacity_review.finals import LEAST
 from sim.capacity_review.measure_next import Influence
 from sim.capacity_review.result import NO_RISK
 from sim.capacity_review.screening import COST, values_of
@@ -116,13 +117,22 @@ def _verdict(review: Review, row: pd.Series[Any]) -> str:
             f"No finalist keeps the promise on {promise.wanted:.0%} of days: the nearest is {review.leader}, on "
             f"{promise.text} ({fails})."
         )
-    share = _share_text(review.chances[review.leader], f"{row['replications']} days")
-    joint = _share_text(review.joint_chances[review.leader], f"{len(review.joint.places):,} joint draws")
     return (
         f"Of {len(review.candidates)} types {review.leader} carries it at the least cost, "
-        f"{_ends(row, COST, 'USD/month', of_range=row['is_range'])}; it keeps the promise on {promise.text}, and of "
-        f"those that keep it is the cheapest in {share} and in {joint} of what is not known."
+        f"{_ends(row, COST, 'USD/month', of_range=row['is_range'])}; it keeps the promise on {promise.text}, and "
+        f"{_lead(review)}."
     )
+
+
+def _lead(review: Review) -> str:
+    """Return how sure it is that the leader is the cheapest, and among whom."""
+    if len(review.finals) == 1:
+        return "is the only finalist, as the others were dropped in the screening"
+    share = _share_text(review.chances[review.leader], f"{review.finals[review.leader].replications} days")
+    if len(review.keeping) == 1:
+        return f"no other finalist does; of those that keep it on a single day it is the cheapest in {share}"
+    joint = _share_text(review.joint_chances[review.leader], f"{len(review.joint.places):,} joint draws")
+    return f"of those that keep it is the cheapest in {share} and in {joint} of what is not known"
 
 
 def _distance(review: Review) -> Iterator[str]:
@@ -133,7 +143,9 @@ def _distance(review: Review) -> Iterator[str]:
         if name == review.leader or name not in review.finals:
             continue
         ratio = ratio_interval(values_of(review.finals[name], COST), usd, stream(review.seed, 0, "bootstrap"))
-        told.append(f"{name} {ratio.value:.2f} times ({ratio.low:.2f} … {ratio.high:.2f}) as much")
+        misses = name not in review.keeping
+        promise = f" but keeps the promise only on {review.promises[name].text}" if misses else ""
+        told.append(f"{name} costs {ratio.value:.2f} times ({ratio.low:.2f} … {ratio.high:.2f}) as much{promise}")
     if told:
         yield f"On the same days {', '.join(told)}."
 
@@ -155,19 +167,29 @@ def _buying(review: Review) -> Iterator[str]:
         lost = row["interrupted"]
         hits = f", {_number(lost, 'broadcasts')} interrupted" if not math.isnan(lost) else ""
         usd = _ends(row, COST, "USD/month", of_range=row["is_range"])
-        ways.append(f"{row['way']}{reserved} {usd}{hits}")
+        is_kept = row["kept_days"] >= review.slo.share_of_days
+        promise = "" if is_kept else f", but the promise is kept on {row['kept_days']:.0%} of days only"
+        ways.append(f"{row['way']}{reserved} {usd}{hits}{promise}")
     yield f"By how its nodes are bought: {'; '.join(ways)}."
 
 
 def _next_measurement(review: Review) -> Iterator[str]:
-    everything = review.choice.perfect_information_usd_per_month
+    choice = review.choice
+    if review.is_kept and choice.candidate != review.leader:
+        less = 1 - choice.usd_per_month / float(review.joint_costs[review.leader].mean())
+        yield (
+            f"In the mean of the joint draws {choice.candidate} costs {less:.1%} less than {review.leader}, so days "
+            "and what is not known disagree on the cheapest."
+        )
+    everything = choice.perfect_information_usd_per_month
     worth = [one for one in review.influences if one.usd_per_month > 0]
     if worth:
         one = worth[0]
-        other = one.costly.cheapest if one.costly.flips else one.cheap.cheapest
+        others = [end.cheapest for end in (one.costly, one.cheap) if end.flips]
+        falls = f", as the choice may fall on {others[0]}" if others else ""
         yield (
-            f"Measure first: {one.meaning}. It is worth {one.usd_per_month:,.0f} USD/month to know before choosing, as "
-            f"the choice may fall on {other}; knowing everything would be worth {everything:,.0f}."
+            f"Measure first: {one.meaning}. It is worth {one.usd_per_month:,.0f} USD/month to know before choosing"
+            f"{falls}; knowing everything would be worth {everything:,.0f}."
         )
     elif len(review.keeping) > 1:
         yield (
@@ -186,7 +208,7 @@ def notes(review: Review) -> Iterator[str]:
     yield (
         f"{screened} days of the control plane of each type, {days} full days of {left} finalist"
         + ("s" if left > 1 else "")
-        + f", 10 of each other way to buy; seed {review.seed}: {review.stopped}"
+        + f", {LEAST} of each other way to buy; seed {review.seed}: {review.stopped}"
     )
     if left > 3:
         yield f"{left} types went on to the finals, since the screening did not tell them from the third best"
@@ -217,7 +239,8 @@ def html(review: Review) -> str:
     told = "".join(f"<li>{markup.escape(line)}</li>" for line in notes(review))
     tables = (table(review), purchase_table(review), influence_table(review).head(BEST_TO_SHOW))
     shown = "".join(frame.to_html(index=False) for frame in tables)
-    return f"<p><b>{first}</b> {' '.join(others)}</p>{shown}<ul>{told}</ul>"
+    question = markup.escape(review.scenario.question)
+    return f"<p>{question}</p><p><b>{first}</b> {' '.join(others)}</p>{shown}<ul>{told}</ul>"
 
 
 def _places(row: Mapping[str, Any] | pd.Series[Any], between: str) -> str:

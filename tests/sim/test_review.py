@@ -238,8 +238,58 @@ def test_plain_data_holds_what_the_tables_show(whole):
 
 
 def test_a_name_does_nothing_in_a_notebook(whole):
-    hostile = whole.scenario.model_copy(update={"title": "<script>", "question": "<script>"})
-    assert "<script>" not in dataclasses.replace(whole, scenario=hostile)._repr_html_()
+    hostile = whole.scenario.model_copy(update={"title": "<script>", "question": "<script>alert(1)"})
+    shown = dataclasses.replace(whole, scenario=hostile)._repr_html_()
+    assert "<script>" not in shown
+    assert "&lt;script&gt;alert(1)" in shown
+
+
+def with_value(result, metric, value):
+    """A result in which a metric has one value on every day."""
+    values = result.values.copy()
+    values.loc[values["metric"] == metric, "value"] = value
+    return dataclasses.replace(result, values=values)
+
+
+def test_a_cheaper_type_that_misses_the_promise_is_told_as_such(whole):
+    """And the leader is not said to have won a race that it ran alone."""
+    broken = {
+        name: result if name == "this-machine" else with_value(result, "refused_fraction", 1.0)
+        for name, result in whole.finals.items()
+    }
+    found = dataclasses.replace(whole, finals=broken)
+    verdict, distance, *_ = found.answer()
+    assert found.leader == "this-machine"
+    assert "no other finalist does; of those that keep it on a single day it is the cheapest in" in verdict
+    assert "joint draws" not in verdict
+    assert distance.count("but keeps the promise only on 0 of 10 days (0 … 30.8 %)") == len(whole.finals) - 1
+
+
+def test_where_nobody_keeps_the_promise_the_nearest_is_told(whole):
+    broken = {name: with_value(result, "refused_fraction", 1.0) for name, result in whole.finals.items()}
+    found = dataclasses.replace(whole, finals=broken)
+    text = " ".join(found.answer())
+    nearest = f"the nearest is {found.leader}, on 0 of 10 days"
+    assert text.startswith(f"No finalist keeps the promise on 50% of days: {nearest}")
+    assert "(broadcasts refused or given up: 100 % in the mean, 5 % promised)" in text
+    assert found.document()["promise_is_kept"] is False
+
+
+def test_a_way_to_buy_that_breaks_the_promise_says_so(whole):
+    rows = whole.purchases.assign(kept_days=np.where(whole.purchases["way"] == "spot", 0.2, 1.0))
+    text = " ".join(dataclasses.replace(whole, purchases=rows).answer())
+    assert text.count("but the promise is kept on 20% of days only") == 1
+
+
+def test_a_leader_that_the_joint_draws_do_not_prefer_is_told(whole):
+    """Its node holds a tenth in every draw: it is the cheapest at no end of anything."""
+    places = whole.joint.places.assign(**{whole.leader: whole.joint.places[whole.leader] / 10})
+    found = dataclasses.replace(whole, joint=dataclasses.replace(whole.joint, places=places))
+    text = " ".join(found.answer())
+    assert found.choice.candidate != found.leader
+    assert f"less than {found.leader}, so days and what is not known disagree" in text
+    assert f"the choice may fall on {found.leader}" not in text
+    assert set(found.measure_next()[f"{found.leader} is cheapest"]) == {"0% … 0%"}
 
 
 # ------------------------------------------------------------------ bad input

@@ -24,7 +24,8 @@ def uniforms(draws, seed=1, **names):
 
 
 def found(costs, positions, touches, among="ab", **how):
-    of_all = influences(costs, positions, touches, among=list(among), seed=1, **{"permutations": 400} | how)
+    how = {"leader": choice_now(costs, list(among)).candidate, "permutations": 400} | how
+    of_all = influences(costs, positions, touches, among=list(among), seed=1, **how)
     return {one.source: one for one in of_all}
 
 
@@ -184,3 +185,12 @@ def test_too_few_draws_are_refused():
 )
 def test_a_source_has_a_name_that_a_reader_understands(source, words):
     assert meaning(source) == words
+
+
+def test_the_ends_are_told_of_the_leader_that_is_named_even_if_the_draws_prefer_another():
+    costs, positions, touches = normal_race(100.0, 40.0, 30.0)
+    one, other = (found(costs, positions, touches, leader=name)["strong"] for name in "ab")
+    assert one.costly.leader_is_cheapest.value == pytest.approx(1 - other.costly.leader_is_cheapest.value)
+    assert one.usd_per_month == other.usd_per_month
+    assert not one.costly.flips
+    assert other.costly.flips
