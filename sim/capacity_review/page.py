@@ -32,12 +32,12 @@ CAPTIONS = {
     "node": "The dot is in the middle of everything that is not known about a type, the bar reaches from its costly to "
     "its cheap end; beside it, what is full first.",
     "sensitivity": "Left, how often the leader is the cheapest in the tenth of the joint draws at each end of what is "
-    "not known, with 95 % intervals; an orange bar is longer than noise makes one. Right, where any is above 0, what it saves in the "
-    "mean to know it before choosing; 0 where that is no more than the noise of the draws.",
+    "not known, with 95 % intervals; an orange bar is longer than noise makes one. Right, where any is above 0, what "
+    "it saves in the mean to know it before choosing; 0 where that is no more than the noise of the draws.",
 }
 VALUE_AND_ENDS = re.compile(r"([^()]+) (\([^()]* … [^()]*\))")
 """A cell such as `763.8 (607.6 … 920.1)`."""
-NUMBER = re.compile(r"[–\d]")
+NUMBER = re.compile(r"[–<\d]")
 """How the cells of a column of numbers begin."""
 OF_WORDS = ("list price",)
 """Columns that begin with a digit and are read as text: a price, and the day it was read."""
@@ -62,6 +62,7 @@ def page(review: Review) -> str:
 
 def _facts(review: Review) -> dict[str, Any]:
     types, carried = review.table(), _carried(review)
+    dropped = tuple(f"{name} was dropped" for name in review.dropped)
     coefficients = [*review.profile.coefficients, *(coefficient for _, coefficient in carried)]
     return {
         "answer": review.answer(),
@@ -78,7 +79,7 @@ def _facts(review: Review) -> dict[str, Any]:
         "sources_left": max(len(review.influences) - MOST_SOURCES, 0),
         "draws": f"{len(review.joint.places):,}",
         "pictures": {name: [_picture(review, name)] for name in PLOTS},
-        "notes": list(notes(review)),
+        "notes": [line for line in notes(review) if not line.startswith(dropped)],  # the table has their reasons
         "grounds": review.rests_on(),
         "own_grounds": list(_own_grounds(review, {coefficient.key for _, coefficient in carried})),
         "weakest": weakest(coefficients),
