@@ -170,7 +170,7 @@ def _beyond(review: Review) -> Iterator[tuple[str, list[str]]]:
 def _command(review: Review) -> str:
     days = next(iter(review.finals.values())).replications
     return (
-        f"headroom review scenario.yaml --instances {','.join(review.candidates)} "
-        f"--profile {profile_argument(review.profile)} --seed {review.seed} --replications {days} --out review"
+        f"headroom review scenario.yaml --instances {','.join(review.candidates)} \\\n"
+        f"  --profile {profile_argument(review.profile)} --seed {review.seed} --replications {days} --out review"
         + (" --extrapolate" if any(_beyond(review)) and not review.scenario.extrapolate else "")
     )
