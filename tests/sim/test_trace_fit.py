@@ -15,7 +15,6 @@ from scenarios.errors import CalibrationError
 from scenarios.reading.trace_file import Trace, read_trace
 from sim.curves import DAY_S
 from sim.trace_fit import Window, fit_trace
-from sim.trace_plot import trace_figure
 from sim.trace_report import report_trace
 
 ROOT = Path(__file__).parent.parent.parent
@@ -109,7 +108,7 @@ def test_a_shortfall_is_told_and_an_event_laid_over_it():
     holding = (at_s >= event[0] + 3600) & (at_s <= event[1] - 2700)
     assert np.mean((levels > low)[holding] & (levels < high)[holding]) > 0.8
     assert report.null_mape > 0
-    figure = trace_figure(report)
+    figure = report.plot()
     (axes,) = figure.axes
     assert [line.get_ydata().size for line in axes.get_lines()[:3]] == [384, 384, 384]
     assert axes.get_lines()[2].get_ydata() == pytest.approx(levels)
