@@ -13,6 +13,7 @@ from scenarios.encoding import why_not
 from scenarios.failures import Failure, SpotStorm, ZoneLoss
 from scenarios.ladder import Ladder
 from scenarios.platform import Platform
+from scenarios.slo import Slo
 from scenarios.workload import Workload
 from scenarios.workload_findings import workload_findings
 
@@ -72,6 +73,8 @@ class Scenario(SpecModel):
     failures: Annotated[tuple[Failure, ...], Field(max_length=1000)] = ()
     """What goes wrong or is done at known moments."""
     prices: Prices
+    slo: Slo | None = None
+    """What the platform promises; a review judges instance types by it."""
     anchor_coremark_per_vcpu: Interval = Interval(low=16_000.0, high=32_000.0)
     """CoreMark per core of the machine the profile was measured on; assumed, since `measure` cannot read it.
 

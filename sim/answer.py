@@ -57,8 +57,8 @@ def failure_rows(result: RunResult) -> Iterator[tuple[str, ...]]:
         day, minute = divmod(round(result.scenario.horizon.start_hour * 60 + row.at_s / 60), 24 * 60)
         moment = f"{minute // 60:02d}:{minute % 60:02d}" + (f", day {day + 1}" if day else "")
         back = "not within the run" if math.isinf(row.back_after_s) else f"{row.back_after_s:,.0f} s"
-        counts = (f"{count:,.0f}" for count in (row.nodes, row.broadcasts, row.viewers))
-        yield row.what, moment, *counts, back
+        viewers = f"{row.viewers:,.0f}" if result.is_watched else "–"
+        yield row.what, moment, f"{row.nodes:,.0f}", f"{row.broadcasts:,.0f}", viewers, back
 
 
 def _size(result: RunResult, text: dict[str, str]) -> str:
@@ -108,6 +108,9 @@ def _cost(result: RunResult, text: dict[str, str]) -> Iterator[str]:
         yield f"A month of the transcode nodes {costs}."
     else:
         yield f"A month of the transcode nodes, if all its hours were like these {horizon_s / 3600:.3g}, {costs}."
+    if not result.is_watched:
+        yield f"Ingest nodes add {_usd(text['ingest_usd_per_month'])}, at list prices; viewers were not simulated."
+        return
     yield (
         f"Ingest nodes add {_usd(text['ingest_usd_per_month'])}, chat nodes {_usd(text['chat_usd_per_month'])}, "
         f"and delivery to viewers {_usd(text['egress_usd_per_month'])}, at list prices."

@@ -42,9 +42,10 @@ def _losses(text: Mapping[str, str], mean: Mapping[str, float]) -> Iterator[str]
 
 def _failures(result: RunResult) -> Iterator[str]:
     for row in result.failures().itertuples():
+        viewers = f" and their {row.viewers:,.0f} viewers" if result.is_watched else ""
         yield (
             f"'{row.what}', {row.at_s / 3600:.3g} h after the start, is about {row.nodes:,.0f} nodes with "
-            f"{row.broadcasts:,.0f} broadcasts and their {row.viewers:,.0f} viewers{_back(row.kind, row.back_after_s)}."
+            f"{row.broadcasts:,.0f} broadcasts{viewers}{_back(row.kind, row.back_after_s)}."
         )
 
 

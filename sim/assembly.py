@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
@@ -19,9 +20,10 @@ from scenarios.scenario import Scenario
 from sim import books
 from sim.agenda import moments
 from sim.capacity import ingest_plan
-from sim.carried import carried_values, drawn
+from sim.carried import carried_values, drawn, in_the_middle
 from sim.clock import Clock
 from sim.components.admission import Admission, Answers, Channels, policy
+from sim.components.audience import Audience
 from sim.components.autoscaler import Autoscaling, Bounds
 from sim.components.broadcast_traits import draw_table
 from sim.components.broadcasts import BroadcastTable
@@ -31,10 +33,12 @@ from sim.components.ingest import Ingest
 from sim.components.lag import Lag
 from sim.components.node import Told
 from sim.components.publishers import Publishers
+from sim.crowd import Crowd, Nobody
+from sim.engines import Position
 from sim.fleet_plan import LargestFleet, PoolPlan, fleet_at_most, fleet_plan, node_frame
 from sim.lifecycle import Lifecycle, Stations
 from sim.node_plan import NodePlan
-from sim.observation import Crowd, Observation
+from sim.observation import Observation
 from sim.records import BroadcastLog, EventLog, Replication, Tally, World, row_view
 from sim.sampling import stream
 from sim.scaling import FleetAndQueue
@@ -42,6 +46,11 @@ from sim.startup import Numbered, Uniforms, startups
 
 GOLDEN_RATIO = 0.6180339887498949
 Named = Callable[[str], np.random.Generator]
+Engine = Literal["whole", "fleet"]
+"""What is simulated: the whole platform, or its control plane alone, which nothing that viewers do reaches.
+
+Of the fleet both say the same to the last digit; `fleet` says nothing of viewers, CDN, origin and chat.
+"""
 
 
 @dataclass(frozen=True)
@@ -53,6 +62,13 @@ class Drawn:
     largest: LargestFleet
     pools: tuple[PoolPlan, ...]
     ingest: NodePlan
+
+
+def middle_world(scenario: Scenario, profile: Profile, catalogue: Catalogue) -> World:
+    """Return the world in the middle of everything that is not known."""
+    anchor = scenario.anchor_coremark_per_vcpu
+    values = profile.middle() | carried_values(scenario, catalogue, in_the_middle)
+    return World(values, (anchor.low + anchor.high) / 2)
 
 
 def draw_world(scenario: Scenario, profile: Profile, catalogue: Catalogue, *, seed: int, replication: int) -> World:
@@ -68,48 +84,89 @@ def draw_world(scenario: Scenario, profile: Profile, catalogue: Catalogue, *, se
     return World(values, float(rng.uniform(anchor.low, anchor.high)))
 
 
-def draw(scenario: Scenario, profile: Profile, catalogue: Catalogue, *, seed: int, replication: int) -> Drawn:
+def draw(
+    scenario: Scenario,
+    profile: Profile,
+    catalogue: Catalogue,
+    *,
+    seed: int,
+    replication: int,
+    in_middle_world: bool = False,
+    table: BroadcastTable | None = None,
+) -> Drawn:
     """Return what one replication is made of.
+
+    Args:
+        scenario: what to simulate.
+        profile: its coefficients.
+        catalogue: what it names.
+        seed: the only seed.
+        replication: number of the day, and of the world.
+        in_middle_world: the same day in the middle of everything that is not known.
+        table: its broadcasts, where they are drawn already; they depend on workload and horizon alone.
 
     Raises:
         CalibrationError: the profile or the catalogue cannot support the scenario.
     """
-    world = draw_world(scenario, profile, catalogue, seed=seed, replication=replication)
+    position: Position = in_the_middle if in_middle_world else drawn(seed, replication)
+    if in_middle_world:
+        world = middle_world(scenario, profile, catalogue)
+    else:
+        world = draw_world(scenario, profile, catalogue, seed=seed, replication=replication)
     anchor = world.anchor_coremark_per_vcpu
-    position = drawn(seed, replication)
     pools = fleet_plan(scenario, profile, catalogue, world.values, position, anchor)
+    if table is None:
+        table = draw_table(scenario.workload, scenario.horizon, lambda name: stream(seed, replication, name))
     return Drawn(
-        world,
-        draw_table(scenario.workload, scenario.horizon, lambda name: stream(seed, replication, name)),
-        fleet_at_most(scenario, pools),
-        pools,
-        ingest_plan(scenario, catalogue, world.values, anchor),
+        world, table, fleet_at_most(scenario, pools), pools, ingest_plan(scenario, catalogue, world.values, anchor)
     )
 
 
-def simulate(scenario: Scenario, profile: Profile, catalogue: Catalogue, *, seed: int, replication: int) -> Replication:
+def simulate(
+    scenario: Scenario,
+    profile: Profile,
+    catalogue: Catalogue,
+    *,
+    seed: int,
+    replication: int,
+    engine: Engine = "whole",
+    in_middle_world: bool = False,
+) -> Replication:
     """Run one replication and check its books.
 
     Raises:
         CalibrationError: the profile or the catalogue cannot support the scenario.
         BooksError: the run lost or invented something.
     """
-    made = draw(scenario, profile, catalogue, seed=seed, replication=replication)
-    run = Run(scenario, made, lambda name: stream(seed, replication, name))
-    run.run()
-    result = run.result(replication)
-    books.check(result)
-    return result
+    made = draw(scenario, profile, catalogue, seed=seed, replication=replication, in_middle_world=in_middle_world)
+
+    def named(name: str) -> np.random.Generator:
+        return stream(seed, replication, name)
+
+    if engine == "fleet":
+        crowd: Crowd | Nobody = Nobody(made.table)
+    else:
+        crowd = Crowd(scenario, made.table, named, wanted_audience(scenario, made.table, named))
+    run = Run(scenario, made, named, crowd)
+    run.start()
+    run.advance(scenario.horizon.horizon_s)
+    return run.finish(replication)
+
+
+def wanted_audience(scenario: Scenario, table: BroadcastTable, named: Named) -> Audience:
+    """Return the audience that wants the broadcasts of a table, whatever is served of it."""
+    workload = scenario.workload
+    return Audience(workload.audience, scenario.horizon, table, named, regions=workload.regions, events=workload.events)
 
 
 class Run:
     """One environment with its components, while time passes."""
 
-    def __init__(self, scenario: Scenario, made: Drawn, named: Named) -> None:
+    def __init__(self, scenario: Scenario, made: Drawn, named: Named, crowd: Crowd | Nobody) -> None:
         self._scenario, self._made, self._named = scenario, made, named
         self._env = Clock()
         self._log, self._tally, self._events = BroadcastLog(len(made.table)), Tally(), EventLog()
-        self._crowd = Crowd(scenario, made.table, named)
+        self._crowd = crowd
         self._life = Lifecycle(
             self._env,
             made.table,
@@ -117,7 +174,7 @@ class Run:
             self._tally,
             horizon_s=scenario.horizon.horizon_s,
             gap_s=scenario.platform.transcode.migration.gap_segments * scenario.ladder.segment_s,
-            viewers_of=self._crowd.audience.viewers_of,
+            viewers_of=self._crowd.viewers_of,
         )
         self._fleet = self._wire_fleet()
         self._admission = self._wire_admission()
@@ -130,18 +187,36 @@ class Run:
             scenario, self._crowd, self._log, self._fleet, self._admission, self._publishers
         )
 
-    def run(self) -> None:
-        """Let time pass from 0 to the horizon."""
-        self._start()
-        horizon_s = self._scenario.horizon.horizon_s
+    def start(self) -> None:
+        """Put those who are live at 0 on a fleet of the size the autoscaler holds for them, and set all going."""
+        self._settle()
         self._env.process(
-            moments(self._env, self._made.table, horizon_s, go_live=self._life.go_live, stop=self._life.stop)
+            moments(
+                self._env,
+                self._made.table,
+                self._scenario.horizon.horizon_s,
+                go_live=self._life.go_live,
+                stop=self._life.stop,
+            )
         )
         self._env.process(self._observation.ticks(self._env))
         self._autoscaling.start()
         start_failures(self._scenario.failures, self._site())
-        self._env.run(until=horizon_s)
+
+    def advance(self, until_s: float) -> None:
+        """Let time pass up to a moment, at most the horizon; what happens at that very moment is still to come."""
+        self._env.run(until=until_s)
+
+    def finish(self, replication: int) -> Replication:
+        """Return the records once time has passed, their books checked.
+
+        Raises:
+            BooksError: the run lost or invented something.
+        """
         self._life.finish()
+        result = self._result(replication)
+        books.check(result)
+        return result
 
     def _wire_fleet(self) -> Fleet:
         spec = self._scenario.platform.transcode
@@ -236,7 +311,7 @@ class Run:
         )
 
     def _failed(self, failure: Failure, nodes: Sequence[int], broadcasts: Sequence[int]) -> None:
-        viewers = sum(map(self._crowd.audience.viewers_of, broadcasts))
+        viewers = sum(map(self._crowd.viewers_of, broadcasts))
         what = failure.name or failure.kind
         self._events.add(self._env.now, failure.kind, what, len(nodes), len(broadcasts), viewers)
 
@@ -247,16 +322,14 @@ class Run:
     def _node_gone(self, node: int, reason: str) -> None:
         self._tally.count(f"node {reason}")
 
-    def _start(self) -> None:
-        """Put those who are live at 0 on a fleet of the size the autoscaler holds for them."""
+    def _settle(self) -> None:
         live = self._made.table.live(0.0)
         self._fleet.start_ready(self._autoscaling.initial_nodes(live.size))
         self._ingest.already_connected(live.size)
         for broadcast in live.tolist():
             self._life.live_at_start(broadcast)
 
-    def result(self, replication: int) -> Replication:
-        """Return the records, once time has passed."""
+    def _result(self, replication: int) -> Replication:
         made = self._made
         for at_s, change in zip(self._autoscaling.at_s, self._autoscaling.change, strict=True):
             self._events.add(at_s, "scale out" if change > 0 else "scale in", "autoscaler", change)

@@ -73,7 +73,8 @@ def _balances(run: Replication) -> Iterator[tuple[str, float, float, float]]:
         float((until_s - whole["placed_s"]).sum()),
         FLUID_TOLERANCE,
     )
-    yield from _crowd(ticks)
+    if run.is_watched:
+        yield from _crowd(ticks)
 
 
 def _ends(run: Replication, rows_with: Callable[..., int]) -> Iterator[tuple[str, float, float, float]]:

@@ -44,6 +44,11 @@ def drawn(seed: int, replication: int) -> Position:
     return lambda name: float(stream(seed, replication, name).random())
 
 
+def in_the_middle(name: str) -> float:
+    """Return the middle, whatever is asked for."""
+    return 0.5
+
+
 def carried_values(scenario: Scenario, catalogue: Catalogue, position: Position) -> dict[str, float]:
     """Return every coefficient that no profile measured, by key, at positions."""
     if scenario.workload.source_mix:

@@ -22,6 +22,7 @@ from scipy import stats
 from scenarios.errors import CalibrationError
 from scenarios.profile import Profile
 from scenarios.scenario import Scenario
+from sim.assembly import Engine
 from sim.event_budget import require_budget
 from sim.format import interval_text
 from sim.metrics import METRICS
@@ -125,6 +126,7 @@ def compare(
     progress: Callable[[int, int], None] | None = None,
     extrapolate: bool = False,
     force: bool = False,
+    engine: Engine = "whole",
 ) -> Comparison:
     """Return what the second scenario changes, on the same days as the first.
 
@@ -140,6 +142,7 @@ def compare(
         progress: told after each replication of the one and the other.
         extrapolate: as in `run`.
         force: likewise.
+        engine: likewise.
 
     Raises:
         ScenarioError: see `run`.
@@ -167,6 +170,7 @@ def compare(
             progress=tell,
             extrapolate=extrapolate,
             force=True,
+            engine=engine,
         )
 
     return Comparison(one(first, profile, 0), one(second, second_profile or profile, count))

@@ -22,7 +22,7 @@ from sim.bands import bin_minutes
 from sim.carried import carried_coefficients
 from sim.format import interval_text
 from sim.metrics import METRICS
-from sim.plots import PLOTS, svg
+from sim.plots import OF_VIEWERS, PLOTS, svg
 from sim.results import RunResult
 from sim.whole_file import write_whole
 
@@ -134,6 +134,8 @@ def _groups(result: RunResult) -> list[tuple[str, list[dict[str, Any]]]]:
 
 def _pictures(result: RunResult) -> Iterator[dict[str, str]]:
     for name, plot in PLOTS.items():
+        if name in OF_VIEWERS and not result.is_watched:
+            continue
         drawing = svg(plot(result), salt=name)
         # As an image, an SVG can run no script and load nothing, whatever a name in it says.
         yield {"base64": base64.b64encode(drawing.encode()).decode(), "caption": CAPTIONS[name]}

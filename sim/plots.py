@@ -150,6 +150,8 @@ PLOTS: dict[str, Plot] = {
     "hit_ratios": hit_ratios,
 }
 """Every plot, in the order of a report."""
+OF_VIEWERS = ("cost", "audience", "hit_ratios")
+"""Those that a result of the control plane alone does not have."""
 
 
 def svg(figure: Figure, *, salt: str) -> str:

@@ -249,3 +249,8 @@ class Replication:
     nodes_at_end: dict[str, int]
     most_places: float
     places_per_node: float
+
+    @property
+    def is_watched(self) -> bool:
+        """Whether viewers were simulated, or the control plane alone."""
+        return "viewers_wanted" in self.ticks

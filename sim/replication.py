@@ -13,12 +13,13 @@ from scenarios.errors import CalibrationError
 from scenarios.profile import Profile
 from scenarios.scenario import Scenario
 from sim.accelerated import encoding_accelerator
-from sim.assembly import simulate
+from sim.assembly import Engine, simulate
 from sim.carried import plan_range
 from sim.coverage import require_coverage
 from sim.event_budget import require_budget
 from sim.fleet_plan import kinds_of_nodes
 from sim.metrics import Case, measure
+from sim.records import Replication
 from sim.results import RunResult
 
 Progress = Callable[[int, int], None]
@@ -36,6 +37,7 @@ def run(
     progress: Progress | None = None,
     extrapolate: bool = False,
     force: bool = False,
+    engine: Engine = "whole",
 ) -> RunResult:
     """Return the answer of a scenario with its intervals.
 
@@ -52,6 +54,8 @@ def run(
         progress: told after each replication.
         extrapolate: go on beyond the range that the profile was measured for; the result says so.
         force: run even what is beyond the budget of events and memory (`sim.event_budget`).
+        engine: `fleet` simulates the control plane alone, several times quicker: of broadcasts, nodes and their cost
+            the same digits, of viewers, CDN and chat nothing.
 
     Raises:
         ScenarioError: the run would be larger than that budget.
@@ -65,7 +69,7 @@ def run(
     count = replications or scenario.replications
     if not force:
         require_budget(scenario, count)
-    cells = [(scenario, profile, seed, number) for number in range(count)]
+    cells = [(scenario, profile, seed, number, engine) for number in range(count)]
     outcomes = []
     for done, outcome in enumerate(_outcomes(cells, workers, executor), start=1):
         outcomes.append(outcome)
@@ -90,7 +94,7 @@ def _require_room(scenario: Scenario, profile: Profile) -> None:
         )
 
 
-Cell = tuple[Scenario, Profile, int, int]
+Cell = tuple[Scenario, Profile, int, int, Engine]
 
 
 def _outcomes(cells: list[Cell], workers: int, executor: Executor | None) -> Iterator[dict[str, pd.DataFrame]]:
@@ -107,11 +111,15 @@ def _outcomes(cells: list[Cell], workers: int, executor: Executor | None) -> Ite
 
 
 def _cell(cell: Cell) -> dict[str, pd.DataFrame]:
-    scenario, profile, seed, number = cell
+    scenario, profile, seed, number, engine = cell
     known = load_catalogue()
-    replication = simulate(scenario, profile, known, seed=seed, replication=number)
+    return frames_of(simulate(scenario, profile, known, seed=seed, replication=number, engine=engine), scenario)
+
+
+def frames_of(replication: Replication, scenario: Scenario) -> dict[str, pd.DataFrame]:
+    """Return the frames that a result has of one replication: its metrics, and its records with its number."""
     frames = {
-        "values": measure(Case(replication, scenario, known)),
+        "values": measure(Case(replication, scenario, load_catalogue())),
         "ticks": replication.ticks,
         "broadcasts": replication.broadcasts,
         "nodes": replication.nodes,
@@ -119,5 +127,5 @@ def _cell(cell: Cell) -> dict[str, pd.DataFrame]:
     }
     for name, frame in frames.items():
         if name != "values":
-            frame.insert(0, "replication", number)
+            frame.insert(0, "replication", replication.replication)
     return frames

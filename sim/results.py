@@ -85,6 +85,11 @@ class RunResult:
         return int(self.values["replication"].nunique())
 
     @property
+    def is_watched(self) -> bool:
+        """Whether viewers were simulated, or the control plane alone."""
+        return "viewers_wanted" in self.ticks
+
+    @property
     def unstable(self) -> str:
         """In how many runs, and from when on, more want a place than the largest fleet has; empty if in none."""
         rows = self.values[self.values["metric"] == "unstable_after_s"]["value"].dropna()
@@ -148,6 +153,7 @@ class RunResult:
             "profile": self.profile.name,
             "seed": self.seed,
             "replications": self.replications,
+            "engine": "whole" if self.is_watched else "fleet",
             "binding_resource": self.binding,
             "unstable": self.unstable or None,
             "failures": _plain_rows(self.failures()),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -26,5 +26,9 @@ Flip = Annotated[
 By = Annotated[str, typer.Option(metavar="METRIC", help="what --flip looks at, by its name in --json")]
 Below = Annotated[
     float | None, typer.Option(metavar="VALUE", help="of --by, up to which the scenario holds; goes with --flip")
+]
+EngineOption = Annotated[
+    Literal["whole", "fleet"],  # `sim.assembly.Engine`, which takes a while to import
+    typer.Option("--engine", help="fleet: the control plane alone, several times quicker; nothing of viewers"),
 ]
 BY = "transcode_usd_per_month"

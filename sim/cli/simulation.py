@@ -7,7 +7,20 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from sim.cli.options import BY, Below, By, Extrapolate, Flip, Force, Json, ProfileOption, Quiet, ScenarioFile, Seed
+from sim.cli.options import (
+    BY,
+    Below,
+    By,
+    EngineOption,
+    Extrapolate,
+    Flip,
+    Force,
+    Json,
+    ProfileOption,
+    Quiet,
+    ScenarioFile,
+    Seed,
+)
 from sim.cli.shared import ask_budget, asked_span, flip_document, print_grounds, scenario_and_profile, search_flip
 from sim.terminal import ProgressBar, print_table
 
@@ -33,6 +46,7 @@ def run(
     flip: Flip = None,
     by: By = BY,
     below: Below = None,
+    engine: EngineOption = "whole",
     extrapolate: Extrapolate = False,
     force: Force = False,
     json: Json = False,
@@ -58,6 +72,7 @@ def run(
             workers=workers,
             progress=progress,
             extrapolate=extrapolate,
+            engine=engine,
             force=True,  # or the budget has been asked above, where the file is known
         )
     if out:
@@ -113,6 +128,7 @@ def compare(
     workers: Annotated[int, typer.Option(min=1, max=256, help="processes; no digit depends on it")] = 1,
     flip: Flip = None,
     by: By = BY,
+    engine: EngineOption = "whole",
     extrapolate: Extrapolate = False,
     force: Force = False,
     json: Json = False,
@@ -138,6 +154,7 @@ def compare(
             workers=workers,
             progress=progress,
             extrapolate=extrapolate,
+            engine=engine,
             force=True,  # as above
         )
     how = {"seed": seed, "replications": replications, "workers": workers, "extrapolate": extrapolate}

@@ -75,9 +75,12 @@ class Audience:
 
     def viewers_of(self, broadcast: int) -> float:
         """Return how many want a broadcast, as of the last step."""
-        place = int(np.searchsorted(self._rows, broadcast))
-        is_live = place < self._rows.size and self._rows[place] == broadcast
-        return float(self._wanted[place]) if is_live else 0.0
+        return _viewers_of(broadcast, *self.wanted)
+
+    @property
+    def wanted(self) -> tuple[npt.NDArray[np.intp], Floats]:
+        """The live rows, and how many want each, as of the last step."""
+        return self._rows, self._wanted
 
     def step(self, at_s: float) -> tuple[npt.NDArray[np.intp], Floats]:
         """Advance by one tick to `at_s`; return the live rows and the viewers of each, the same shape."""
@@ -148,6 +151,57 @@ class Audience:
     def _day(self, named: Callable[[str], np.random.Generator]) -> Floats:
         ticks = int(np.ceil(self._horizon.horizon_s / self._horizon.tick_s))
         return day_noise(self._spec.noise, ticks, self._horizon.tick_s, named("day noise"))
+
+
+class SharedAudience:
+    """One audience that several platforms see, each at its own pace, at most one tick apart: it is advanced once."""
+
+    def __init__(self, audience: Audience) -> None:
+        self._audience, self._at_s = audience, 0.0
+        self._now = audience.wanted
+
+    def step(self, at_s: float) -> tuple[npt.NDArray[np.intp], Floats]:
+        """Return what the audience's step to `at_s` returns; the first to ask has it made."""
+        if at_s < self._at_s:
+            raise ValueError(f"the audience stands at {self._at_s} s already, and cannot go back to {at_s} s")
+        if at_s > self._at_s:
+            self._now, self._at_s = self._audience.step(at_s), at_s
+        return self._now
+
+    def mix(self, at_s: float) -> Floats:
+        """Return what the audience's mix returns."""
+        return self._audience.mix(at_s)
+
+    def view(self) -> AudienceView:
+        """Return the audience as one platform sees it."""
+        return AudienceView(self)
+
+
+class AudienceView:
+    """A shared audience as one platform sees it: as of that platform's last step, however far others are."""
+
+    def __init__(self, shared: SharedAudience) -> None:
+        self._shared = shared
+        self._rows, self._wanted = shared.step(0.0)
+
+    def step(self, at_s: float) -> tuple[npt.NDArray[np.intp], Floats]:
+        """As `Audience.step`."""
+        self._rows, self._wanted = self._shared.step(at_s)
+        return self._rows, self._wanted
+
+    def mix(self, at_s: float) -> Floats:
+        """As `Audience.mix`."""
+        return self._shared.mix(at_s)
+
+    def viewers_of(self, broadcast: int) -> float:
+        """As `Audience.viewers_of`."""
+        return _viewers_of(broadcast, self._rows, self._wanted)
+
+
+def _viewers_of(broadcast: int, rows: npt.NDArray[np.intp], wanted: Floats) -> float:
+    place = int(np.searchsorted(rows, broadcast))
+    is_live = place < rows.size and rows[place] == broadcast
+    return float(wanted[place]) if is_live else 0.0
 
 
 def _wanted(star: Star, total: float, at_s: float) -> float:

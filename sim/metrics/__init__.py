@@ -28,7 +28,7 @@ def measure(case: Case) -> pd.DataFrame:
     rows = [
         (case.run.replication, metric.component, name, metric.unit, metric.value(case))
         for name, metric in METRICS.items()
-        if metric.applies(case)
+        if (case.run.is_watched or not metric.of_viewers) and metric.applies(case)
     ]
     return pd.DataFrame(rows, columns=["replication", "component", "metric", "unit", "value"])
 

@@ -29,6 +29,8 @@ class Metric(NamedTuple):
     value: Callable[[Case], float]
     applies: Callable[[Case], bool] = lambda case: True
     """Whether there is such a line: not what the platform or the profile has nothing of."""
+    of_viewers: bool = False
+    """Whether it takes viewers, whom the control plane alone does not have."""
 
 
 def ratio(above: float, below: float) -> float:

@@ -59,8 +59,8 @@ def _bought(purchase: Purchase) -> Metric:
 COST: dict[str, Metric] = {
     "transcode_usd_per_month": Metric("cost", "USD/month", "transcode nodes", transcode_usd_per_month),
     "ingest_usd_per_month": Metric("cost", "USD/month", "ingest nodes", ingest_usd_per_month),
-    "chat_usd_per_month": Metric("cost", "USD/month", "chat nodes", chat_usd_per_month),
-    "egress_usd_per_month": Metric("cost", "USD/month", "delivery to viewers", egress_usd_per_month),
+    "chat_usd_per_month": Metric("cost", "USD/month", "chat nodes", chat_usd_per_month, of_viewers=True),
+    "egress_usd_per_month": Metric("cost", "USD/month", "delivery to viewers", egress_usd_per_month, of_viewers=True),
     "usd_per_stream_hour": Metric("cost", "USD/h", "transcode nodes per hour of broadcast", usd_per_stream_hour),
     **{f"{purchase}_usd_per_month": _bought(purchase) for purchase in PURCHASES},
 }

@@ -113,6 +113,7 @@ OUTCOMES: dict[str, Metric] = {
         "missed by viewers of interrupted or moved broadcasts",
         lambda case: case.run.tally.viewer_seconds_lost / 3600.0,
         can_interrupt,
+        of_viewers=True,
     ),
     "viewer_hours_away": Metric(
         "outcomes",
@@ -120,6 +121,7 @@ OUTCOMES: dict[str, Metric] = {
         "until the players of interrupted viewers were back, to a tick",
         lambda case: total(case, "viewers_away") * case.scenario.horizon.tick_s / 3600.0,
         can_interrupt,
+        of_viewers=True,
     ),
     "player_retries_peak_per_s": Metric(
         "outcomes",
@@ -127,6 +129,7 @@ OUTCOMES: dict[str, Metric] = {
         "tries of players to come back, busiest tick",
         lambda case: peak(case, "player_retries") / case.scenario.horizon.tick_s,
         can_interrupt,
+        of_viewers=True,
     ),
     "publisher_attempts": Metric(
         "outcomes",
@@ -148,6 +151,7 @@ OUTCOMES: dict[str, Metric] = {
         "viewers hit by the worst failure",
         lambda case: float(_failures(case)["viewers"].max()),
         _has_failures,
+        of_viewers=True,
     ),
     "recovery_s": Metric(
         "outcomes", "s", "worst failure → 99 % of its broadcasts are back", worst_recovery_s, _has_failures

@@ -97,7 +97,9 @@ SERVING: dict[str, Metric] = {
         lambda case: not math.isnan(case.run.plan.segment_publish_s),
     ),
     "refused_fraction": Metric("ingest", "1", "broadcasts refused or given up", refused_fraction),
-    "viewers_peak": Metric("audience", "viewers", "most served at once", lambda case: peak(case, "viewers_served")),
+    "viewers_peak": Metric(
+        "audience", "viewers", "most served at once", lambda case: peak(case, "viewers_served"), of_viewers=True
+    ),
     "unserved_viewer_fraction": Metric(
         "audience",
         "1",
@@ -105,35 +107,46 @@ SERVING: dict[str, Metric] = {
         lambda case: ratio(
             total(case, "viewers_unserved") + total(case, "viewers_away"), total(case, "viewers_wanted")
         ),
+        of_viewers=True,
     ),
     "segment_hit_ratio": Metric(
         "cdn",
         "1",
         "segment requests served by a cluster's cache",
         lambda case: ratio(total(case, "segment_hits"), total(case, "segment_requests")),
+        of_viewers=True,
     ),
     "playlist_hit_ratio": Metric(
         "cdn",
         "1",
         "playlist requests served fresh from a cluster's cache",
         lambda case: ratio(total(case, "playlist_hits"), total(case, "playlist_requests")),
+        of_viewers=True,
     ),
     "byte_hit_ratio": Metric(
         "cdn",
         "1",
         "delivered bytes that were not fetched from the next tier",
         lambda case: 1.0 - ratio(total(case, "egress_missed_bytes"), total(case, "egress_bytes")),
+        of_viewers=True,
     ),
-    "egress_peak_bps": Metric("cdn", "bit/s", "to viewers, busiest tick", lambda case: peak_bps(case, "egress_bytes")),
+    "egress_peak_bps": Metric(
+        "cdn", "bit/s", "to viewers, busiest tick", lambda case: peak_bps(case, "egress_bytes"), of_viewers=True
+    ),
     "edge_busiest_utilisation": Metric(
         "cdn",
         "1",
         "network of the busiest edge in use, busiest tick",
         lambda case: peak(case, "edge_busiest_utilisation"),
         lambda case: case.scenario.platform.cdn.edge_nic_bps is not None,
+        of_viewers=True,
     ),
     "origin_egress_peak_bps": Metric(
-        "origin", "bit/s", "from the origin, busiest tick", lambda case: peak_bps(case, "origin_egress_bytes")
+        "origin",
+        "bit/s",
+        "from the origin, busiest tick",
+        lambda case: peak_bps(case, "origin_egress_bytes"),
+        of_viewers=True,
     ),
     "origin_cores_peak": Metric(
         "origin",
@@ -141,12 +154,14 @@ SERVING: dict[str, Metric] = {
         "cores of the measured kind in use at the origin, busiest tick",
         origin_cores_peak,
         lambda case: case.run.world.values.keys() >= ORIGIN_COEFFICIENTS,
+        of_viewers=True,
     ),
     "chat_deliveries_peak_per_s": Metric(
         "chat",
         "1/s",
         "messages delivered, busiest tick",
         lambda case: peak(case, "chat_deliveries") / case.scenario.horizon.tick_s,
+        of_viewers=True,
     ),
-    "chat_nodes": Metric("chat", "nodes", "chat nodes for the peak", chat_nodes),
+    "chat_nodes": Metric("chat", "nodes", "chat nodes for the peak", chat_nodes, of_viewers=True),
 }
