@@ -46,7 +46,8 @@ def opened(text):
 # The baseline is a regional platform. The first lines of its file:
 
 # %%
-print("".join(Path("../scenarios/library/baseline.yaml").open(encoding="utf-8").readlines()[1:24]))
+lines = Path("../scenarios/library/baseline.yaml").read_text(encoding="utf-8").splitlines()
+print("\n".join(lines[1:18]))
 
 # %% [markdown]
 # ## How is another platform written?
@@ -91,7 +92,7 @@ faults.set_index(["line", "column"])
 
 # %%
 baseline = load_scenario("../scenarios/library/baseline.yaml")
-same = with_values(
+same_scenario = with_values(
     baseline,
     {
         "title": scenario.title,
@@ -102,7 +103,8 @@ same = with_values(
         "platform.transcode.autoscaler.target_utilisation": 0.8,
     },
 )
-same == scenario
+is_same = same_scenario == scenario
+is_same
 
 # %% [markdown]
 # ## How many nodes are needed, and how sure is that?

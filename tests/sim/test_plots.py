@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import sys
+from itertools import pairwise
 
 import matplotlib
 import numpy as np
@@ -119,12 +120,14 @@ def test_numbers_below_bars_do_not_touch(usd):
     with matplotlib.rc_context(STYLE):
         figure, (axes,) = stacked("Where does the money go?", heights_in=(1.2,))
         low, high = 0.93 * usd, 1.07 * usd
-        draw_bars(axes, [Bar("delivery to viewers", usd, low, high, f"{usd:,.0f} USD ({low:,.0f} … {high:,.0f})", BLUE)])
+        draw_bars(
+            axes, [Bar("delivery to viewers", usd, low, high, f"{usd:,.0f} USD ({low:,.0f} … {high:,.0f})", BLUE)]
+        )
         figure.draw_without_rendering()
     shown = [label.get_window_extent() for label in axes.get_xticklabels() if label.get_text()]
     inside = [box for box in shown if axes.bbox.x0 - 1 <= (box.x0 + box.x1) / 2 <= axes.bbox.x1 + 1]
     assert len(inside) >= 3
-    assert all(right.x0 - left.x1 > 4 for left, right in zip(inside, inside[1:], strict=False))
+    assert all(right.x0 - left.x1 > 4 for left, right in pairwise(inside))
 
 
 def test_fleet_draws_the_ticks_and_the_peak_of_the_table(result):
