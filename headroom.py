@@ -23,6 +23,7 @@ def application() -> typer.Typer:
     )
     app.add_typer(sim.cli.language)
     app.add_typer(sim.cli.simulation)
+    app.add_typer(sim.cli.reviewing)
     app.add_typer(pipeline.cli.app)
     app.add_typer(sim.cli.calibration)
     return app

@@ -32,7 +32,7 @@ CHECKED = 2
 """Replications whose figures are kept, for a test to repeat."""
 CHECKED_METRICS = ("nodes_peak", "transcode_usd_per_month", "viewers_peak")
 ORDER = {
-    "baseline": ("more_clusters", "source_rung"),
+    "baseline": ("more_clusters", "no_cache_lock", "source_rung"),
     "twitch_evening": ("twitch_evening_quota",),
     "esports_final": ("esports_final_spare",),
     "spot_storm": ("spot_storm_on_demand", "spot_storm_reserved"),

@@ -21,6 +21,7 @@ from scenarios.base import (
     SpecModel,
     UsdPerHour,
 )
+from scenarios.cache_policy import CachePolicy, Collapsed
 from scenarios.law import Constant, DurationLaw
 from scenarios.nodes import Drain, Migration, NodePool
 from scenarios.retry import Retry
@@ -110,20 +111,19 @@ class Transcode(SpecModel):
 
 
 class Cdn(SpecModel):
-    """Clusters of edges with one cache each, and one shield before the origin.
-
-    Concurrent requests for an object that is being fetched are collapsed into one. Hit ratios are results.
-    """
+    """Clusters of edges with one cache each, and one shield before the origin."""
 
     clusters: Annotated[int, Field(ge=1, le=10_000)]
     cluster_exponent: Annotated[float, Field(ge=0, le=5)] = 0.0
     """Viewers fall on clusters in proportion to rank^-exponent; 0 spreads them evenly."""
     shield: bool = True
     """Misses of all clusters meet in one cache before they reach the origin."""
+    policy: CachePolicy = Collapsed()
+    """What a cache does with requests for an object that it is fetching."""
     playlist_ttl_s: Seconds = 1.0
     """How long a media playlist stays fresh in a cache."""
     fill_latency_s: Seconds = 0.1
-    """Time to fetch a playlist from the next tier; requests meanwhile wait and count as delayed hits."""
+    """Time to fetch an object from the next tier. What becomes of requests meanwhile is the policy's."""
     playlist_bytes: ByteCount = 600.0
     cluster_regions: Annotated[tuple[Name, ...], Field(min_length=1, max_length=10_000)] | None = None
     """Region of each cluster; without it every viewer may be served by any cluster."""

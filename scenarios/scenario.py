@@ -66,6 +66,8 @@ class Scenario(SpecModel):
     question: Text
     profile: Name
     """Calibration profile of `scenarios/profiles`; `--profile` overrides it."""
+    extrapolate: bool = False
+    """Use the profile beyond what it was measured for, as `--extrapolate` does; the output says in what respects."""
     horizon: Horizon
     workload: Workload
     ladder: Ladder
@@ -80,7 +82,8 @@ class Scenario(SpecModel):
 
     Only used to carry the profile over to another CPU type.
     """
-    replications: Annotated[int, Field(ge=2, le=10_000)] = 10
+    replications: Annotated[int, Field(ge=2, le=10_000)] | Literal["auto"] = "auto"
+    """Independent runs; `auto` takes as many, from 10 on, as make the answer precise."""
 
     def findings(self, catalogue: Catalogue) -> Iterator[Finding]:
         """Yield what is wrong across parts: dangling names, shares of rungs that do not exist, missing prices."""

@@ -36,8 +36,10 @@ def answer(result: RunResult) -> list[str]:
     text = {row.metric: value_text(row.mean, row.low, row.high, row.unit) for row in result.summary.itertuples()}
     text |= {metric: result.texts(metric).value for metric in result.ranges}
     flag = [f"{result.unstable}."] if result.unstable else []
+    promise = [f"{result.promise.sentence}."] if result.promise else []
     told = [*flag, _size(result, text), _fullness(result, text), *_cost(result, text), *_quality(result, text)]
-    return [*told, *outcomes(result, text)]
+    parts = [f"{result.split_sentence}."] if result.split_sentence else []
+    return [*told, *promise, *outcomes(result, text), *parts]
 
 
 def binding_text(result: RunResult) -> str:

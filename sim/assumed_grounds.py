@@ -9,11 +9,12 @@ from collections.abc import Iterator
 from functools import singledispatch
 
 from scenarios.autoscaler import FixedFleet
+from scenarios.cache_policy import Uncollapsed
 from scenarios.catalogue import load_catalogue
 from scenarios.failures import Failure, NodeLoss, RollingDeploy, SpotStorm, ZoneLoss
 from scenarios.law import Constant, DurationLaw, Lognormal, Uniform, Weibull, mean_s
 from scenarios.nodes import Interruptions, NodePool
-from scenarios.platform import Transcode
+from scenarios.platform import Cdn, Transcode
 from scenarios.retry import Retry
 from scenarios.scenario import Scenario
 
@@ -24,11 +25,12 @@ DISCOUNT_RANGE = {
 
 
 def assumed_grounds(scenario: Scenario) -> Iterator[str]:
-    """Yield the sentences: purchases, interruptions, starts of nodes, failures, moves and retries."""
+    """Yield the sentences: purchases, interruptions, starts of nodes, caches, failures, moves and retries."""
     spec = scenario.platform.transcode
     yield from _prices(spec)
     yield from _interruptions(spec)
     yield from _starts(scenario)
+    yield from _caches(scenario.platform.cdn)
     for failure in scenario.failures:
         yield f"assumed: {failure.name or failure.kind}, {_failure(failure)}"
     if can_lose_nodes(scenario):
@@ -121,6 +123,14 @@ def law_text(law: DurationLaw) -> str:
     shape = f", variation {law.cv:g}" if isinstance(law, Lognormal) else ""
     shape = f", shape {law.shape:g}" if isinstance(law, Weibull) else shape
     return f"{law.kind}, mean {mean_s(law):g} s{shape}"
+
+
+def _caches(spec: Cdn) -> Iterator[str]:
+    typed = {name.replace("_", " "): number for name, number in spec.policy if name != "kind"}
+    if typed:
+        yield f"assumed: {', '.join(f'{name} {number:g}' for name, number in typed.items())} of a CDN cluster, typed"
+    if isinstance(spec.policy, Uncollapsed):
+        yield f"assumed: a CDN cache takes {spec.fill_latency_s:g} s to fetch an object, and lets all requests through"
 
 
 @singledispatch

@@ -127,12 +127,15 @@ def of_each_source(scenario: Scenario) -> tuple[Scenario, ...]:
 
 
 def mean_plan(scenario: Scenario, plans: Sequence[NodePlan]) -> NodePlan:
-    """Return the plan of a node whose broadcasts come in the shares of the scenario's sources."""
+    """Return the plan of a node whose broadcasts come in the shares of the scenario's sources.
+
+    Each takes its part of what the node has for its own source: of several GPUs, whole broadcasts on each.
+    """
     if len(plans) == 1:
         return plans[0]
     share = np.array([kind.share for kind in scenario.workload.source_mix])
-    demand = share @ np.array([plan.demand for plan in plans]) / share.sum()
-    return replace(plans[0], demand=demand)
+    parts = np.array([plan.demand * (plans[0].capacity / plan.capacity) for plan in plans])
+    return replace(plans[0], demand=share @ parts / share.sum())
 
 
 def node_plan(

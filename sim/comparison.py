@@ -17,7 +17,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy import stats
 
 from scenarios.errors import CalibrationError
 from scenarios.profile import Profile
@@ -26,8 +25,14 @@ from sim.assembly import Engine
 from sim.event_budget import require_budget
 from sim.format import interval_text
 from sim.metrics import METRICS
-from sim.replication import run
-from sim.results import RunResult
+from sim.noise_and_ignorance import sentence, split_of
+from sim.replication import Side, replicate_sides, require_runnable
+from sim.results import COST, RunResult
+from sim.sampling import Floats
+from sim.statistics.intervals import half_width
+from sim.statistics.sequential import Attained, Precision
+from sim.statistics.split import Split
+from sim.stopping import Replications, least_replications, replications_plan
 
 FEWEST_REPLICATIONS = 2
 """For an interval of a difference."""
@@ -41,10 +46,12 @@ class Comparison:
     Attributes:
         first: the scenario that is changed.
         second: what it is changed to.
+        precision: what the rule came to that found the number of replications; None where that was given.
     """
 
     first: RunResult
     second: RunResult
+    precision: Attained | None = None
 
     @cached_property
     def differences(self) -> pd.DataFrame:
@@ -82,6 +89,14 @@ class Comparison:
             rows.append((METRICS[row["metric"]].meaning, first, second, *cells))
         return pd.DataFrame(rows, columns=["what", "first", "second", "difference", "95 % interval", "told apart"])
 
+    @property
+    def precision_text(self) -> str:
+        """How precise the difference is that the replications were found for; empty where their number was given."""
+        if self.precision is None:
+            return ""
+        what = f"the difference of {METRICS[self.precision.rule.metric].meaning!r}"
+        return self.precision.text(what, " of the first's mean")
+
     def notes(self) -> list[str]:
         """Return, in sentences, what a reader of the differences must know."""
         found = [f"{result.scenario.title}: {line}" for result in (self.first, self.second) for line in _ranged(result)]
@@ -89,11 +104,20 @@ class Comparison:
             meanings = ", ".join(METRICS[name].meaning for name in self.lacking)
             found.append(f"only one of the two has: {meanings}")
         left = self.differences["noise_left"].median()
+        if parted := sentence(f"the difference of {METRICS[COST].meaning}", self._split()):
+            found.append(parted)
         if not math.isnan(left):
             found.append(
                 f"paired days leave {left:.0%} of the noise that independent runs would have (median over metrics)"
             )
         return found
+
+    def _split(self) -> Split | None:
+        """Return noise and ignorance of the difference in the fleet's cost."""
+        own, middle = (
+            _changes(getattr(self.first, world), getattr(self.second, world)) for world in ("values", "middle")
+        )
+        return split_of(own, middle, COST, self.first.seed)
 
     def document(self) -> dict[str, Any]:
         """Return the comparison as plain data: no time, path or host, None for what is not known."""
@@ -104,6 +128,7 @@ class Comparison:
             "profiles": [self.first.profile.name, self.second.profile.name],
             "seed": self.first.seed,
             "replications": self.first.replications,
+            "precision": self.precision.document() if self.precision else None,
             "notes": self.notes(),
             "differences": frame.astype(object).where(frame.notna(), None).to_dict("records"),
         }
@@ -120,13 +145,15 @@ def compare(
     *,
     second_profile: Profile | None = None,
     seed: int = 1,
-    replications: int | None = None,
+    replications: Replications | None = None,
+    precision: Precision | None = None,
     workers: int = 1,
     executor: Executor | None = None,
     progress: Callable[[int, int], None] | None = None,
     extrapolate: bool = False,
     force: bool = False,
     engine: Engine = "whole",
+    split: bool = True,
 ) -> Comparison:
     """Return what the second scenario changes, on the same days as the first.
 
@@ -136,44 +163,45 @@ def compare(
         profile: of both.
         second_profile: of the second, if another.
         seed: the only seed.
-        replications: of each, at least 2; the larger of both scenarios' own numbers if None.
+        replications: of each, at least 2; `auto`, which takes as many as make one paired difference precise: half its
+            interval against the first's mean; or None for the larger number that the scenarios name, `auto` where
+            none names any.
+        precision: as in `run`.
         workers: processes, as in `run`.
         executor: likewise.
         progress: told after each replication of the one and the other.
         extrapolate: as in `run`.
         force: likewise.
         engine: likewise.
+        split: likewise.
 
     Raises:
         ScenarioError: see `run`.
         CalibrationError: fewer than two replications, or see `run`.
     """
-    count = replications or max(first.replications, second.replications)
-    if count < FEWEST_REPLICATIONS:
-        raise CalibrationError(f"a difference needs at least {FEWEST_REPLICATIONS} replications, not {count}")
-    if not force:
-        for scenario in (first, second):  # before the first of them takes its time
-            require_budget(scenario, count)
+    plan = replications_plan([first, second], replications, precision)
+    if least_replications(plan) < FEWEST_REPLICATIONS:
+        raise CalibrationError(f"a difference needs at least {FEWEST_REPLICATIONS} replications, not {plan}")
+    profiles = profile, second_profile or profile
+    for scenario, chosen in zip((first, second), profiles, strict=True):  # before the first of them takes its time
+        if not force:
+            require_budget(scenario, least_replications(plan))
+        require_runnable(scenario, chosen, extrapolate=extrapolate)
+    sides = [Side(first, profiles[0], engine, split), Side(second, profiles[1], engine, split)]
 
-    def one(scenario: Scenario, chosen: Profile, done_before: int) -> RunResult:
-        def tell(done: int, _: int) -> None:
-            if progress:
-                progress(done_before + done, 2 * count)
+    def judged(metric: str) -> tuple[Floats, Floats]:
+        before, after = (side.values(metric) for side in sides)
+        return after - before, before
 
-        return run(
-            scenario,
-            chosen,
-            seed=seed,
-            replications=count,
-            workers=workers,
-            executor=executor,
-            progress=tell,
-            extrapolate=extrapolate,
-            force=True,
-            engine=engine,
-        )
+    found = replicate_sides(sides, plan, seed, workers, executor, progress, judged)
+    return Comparison(sides[0].result(seed, None), sides[1].result(seed, None), precision=found)
 
-    return Comparison(one(first, profile, 0), one(second, second_profile or profile, count))
+
+def _changes(first: pd.DataFrame, second: pd.DataFrame) -> pd.DataFrame:
+    """Return the second − the first by metric and replication."""
+    keys = ["metric", "replication"]
+    both = first[[*keys, "value"]].merge(second[[*keys, "value"]], on=keys, suffixes=("_first", "_second"))
+    return both.assign(value=both["value_second"] - both["value_first"])
 
 
 def paired_difference(first: np.ndarray[Any, Any], second: np.ndarray[Any, Any]) -> tuple[float, ...]:
@@ -184,7 +212,7 @@ def paired_difference(first: np.ndarray[Any, Any], second: np.ndarray[Any, Any])
         return (*(float(of.mean()) if of.size else math.nan for of in (before, after)), *[math.nan] * 4, before.size)
     change = after - before
     mean, spread = float(change.mean()), float(change.std(ddof=1))
-    half = float(stats.t.ppf(0.975, change.size - 1)) * spread / math.sqrt(change.size)
+    half = half_width(change)
     unpaired = math.hypot(float(before.std(ddof=1)), float(after.std(ddof=1)))
     left = spread / unpaired if unpaired > 0 else math.nan
     return float(before.mean()), float(after.mean()), mean, mean - half, mean + half, left, change.size

@@ -132,6 +132,12 @@ def beyond_budget(scenario: Scenario, replications: int) -> Finding | None:
     )
 
 
+def replications_within_budget(scenario: Scenario) -> int:
+    """Return how many replications may run unasked; 0 where not even one may."""
+    budget = estimate(scenario)
+    return math.floor(min(MOST_EVENTS / budget.events, MOST_BYTES / budget.record_bytes))
+
+
 def require_budget(scenario: Scenario, replications: int) -> None:
     """Check that a run is not larger than what may start unasked.
 

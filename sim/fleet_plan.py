@@ -74,9 +74,13 @@ class LargestFleet:
 
 def fleet_at_most(scenario: Scenario, plans: Sequence[PoolPlan]) -> LargestFleet:
     """Return the largest fleet, given the plans of its pools."""
+    return largest_of(scenario, {plan.pool.name: plan.mean for plan in plans})
+
+
+def largest_of(scenario: Scenario, mean_of: Mapping[str, NodePlan]) -> LargestFleet:
+    """Return the largest fleet, given the plan of a node under the mean broadcast by the name of its pool."""
     transcode, pools = scenario.platform.transcode, pools_of(scenario)
-    by_name = {plan.pool.name: plan.mean for plan in plans}
-    means = [by_name[pool.name] for pool in pools]
+    means = [mean_of[pool.name] for pool in pools]
     nodes = largest_fleet(pools, transcode.zones, transcode.max_nodes)
     places = float(sum(count * plan.broadcasts for count, plan in zip(nodes, means, strict=True)))
     whole = sum(nodes)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import Any, NamedTuple
+import functools
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 
@@ -12,6 +13,7 @@ from sim.bands import Band
 from sim.sampling import Floats
 
 try:
+    import matplotlib
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
     from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, MultipleLocator, NullLocator
@@ -20,6 +22,7 @@ except ModuleNotFoundError as error:
 
 # Of Okabe and Ito (2008): told apart with every common colour vision.
 BLUE, VERMILION, GREEN = "#0072B2", "#D55E00", "#009E73"
+ORANGE, SKY, PURPLE = "#E69F00", "#56B4E9", "#CC79A7"
 INK, GREY, FAINT = "#24292f", "#8a8f98", "#e4e7eb"
 STYLE: dict[Any, Any] = {
     "axes.axisbelow": True,
@@ -51,6 +54,8 @@ MOST_NUMBERS_BELOW_BARS = 6
 LABEL_GAP = 9.0
 """Height of a line of labels, in points."""
 
+Shown = TypeVar("Shown")
+
 
 class Line(NamedTuple):
     """A labelled line; only a solid one shows its band, so that bands do not cover each other."""
@@ -77,6 +82,19 @@ class Bar(NamedTuple):
     high: float
     text: str
     colour: str
+
+
+def styled(plot: Callable[[Shown], Figure]) -> Callable[[Shown], Figure]:
+    """Return a plot that draws in our style and leaves the settings of matplotlib as they were."""
+
+    @functools.wraps(plot)
+    def with_style(shown: Shown) -> Figure:
+        with matplotlib.rc_context(STYLE):
+            figure = plot(shown)
+            figure.draw_without_rendering()  # ticks take their style when they are made, at the latest here
+        return figure
+
+    return with_style
 
 
 def stacked(title: str, *, heights_in: Sequence[float], share_x: bool = True) -> tuple[Figure, list[Axes]]:

@@ -5,7 +5,6 @@ Lines are means over replications. A band is where 95 % of days lie; a whisker i
 
 from __future__ import annotations
 
-import functools
 import io
 from collections.abc import Callable
 from typing import Any
@@ -24,7 +23,6 @@ from sim.plot_axes import (
     GREEN,
     GREY,
     INK,
-    STYLE,
     VERMILION,
     Bar,
     Level,
@@ -34,6 +32,7 @@ from sim.plot_axes import (
     draw_moments,
     hours,
     stacked,
+    styled,
 )
 from sim.results import RunResult
 
@@ -49,18 +48,7 @@ DELIVERY_COST = "egress_usd_per_month"
 Plot = Callable[[RunResult], Figure]
 
 
-def _styled(plot: Plot) -> Plot:
-    @functools.wraps(plot)
-    def with_style(result: RunResult) -> Figure:
-        with matplotlib.rc_context(STYLE):
-            figure = plot(result)
-            figure.draw_without_rendering()  # ticks take their style when they are made, at the latest here
-        return figure
-
-    return with_style
-
-
-@_styled
+@styled
 def fleet(result: RunResult) -> Figure:
     """Return broadcasts and transcode nodes over the day, one above the other."""
     figure, (above, below) = stacked("How many nodes does the day need?", heights_in=(2.1, 2.4))
@@ -77,7 +65,7 @@ def fleet(result: RunResult) -> Figure:
     return figure
 
 
-@_styled
+@styled
 def audience(result: RunResult) -> Figure:
     """Return viewers over the day, and egress to them and from the origin."""
     horizon = result.scenario.horizon
@@ -97,7 +85,7 @@ def audience(result: RunResult) -> Figure:
     return figure
 
 
-@_styled
+@styled
 def hit_ratios(result: RunResult) -> Figure:
     """Return the hit ratios of segments and playlists over the day."""
     horizon = result.scenario.horizon
@@ -111,7 +99,7 @@ def hit_ratios(result: RunResult) -> Figure:
     return figure
 
 
-@_styled
+@styled
 def cost(result: RunResult) -> Figure:
     """Return a month's cost: all nodes beside delivery, then the nodes alone on an axis of their own."""
     figure, (above, below) = stacked("Where does a month's money go?", heights_in=(1.2, 1.6), share_x=False)
@@ -122,7 +110,7 @@ def cost(result: RunResult) -> Figure:
     return figure
 
 
-@_styled
+@styled
 def full_node(result: RunResult) -> Figure:
     """Return how much of its plan each resource has in use on a full node, the binding one first."""
     figure, (axes,) = stacked("What fills a transcode node first?", heights_in=(2.2,))

@@ -29,19 +29,24 @@ from sim.assumed_grounds import assumed_grounds
 from sim.blast_radius import failures
 from sim.carried import PlanRange
 from sim.coverage import extrapolation
+from sim.csv_file import write_csv
 from sim.fleet_grounds import fleet_grounds, fleet_range
 from sim.fleet_plan import kinds_of_nodes
 from sim.format import interval_text, range_text
 from sim.held_out_text import held_out_text
 from sim.metrics import METRICS, summarise
+from sim.noise_and_ignorance import COLUMNS_OF_TABLE, half_widths, parts, sentence, split_of
 from sim.ranges import ranges
+from sim.slo_attainment import Attainment, attainment
+from sim.statistics.sequential import Attained, attained
 from sim.timeline import Records, timeline_text
 from sim.whole_file import write_whole
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-RESULT_VERSION = 2
+RESULT_VERSION = 3
+COST = "transcode_usd_per_month"
 FRAMES = ("ticks", "broadcasts", "nodes", "events")
 
 
@@ -50,6 +55,8 @@ class Texts(NamedTuple):
 
     value: str
     of_mean: str
+    noise: str
+    ignorance: str
     of_day: str
 
 
@@ -63,6 +70,8 @@ class RunResult:
         broadcasts: one row per replication and broadcast.
         nodes: one row per replication and transcode node.
         events: one row per replication and failure or change of the fleet.
+        middle: as `values`, of the same days in the middle world, control plane alone; empty where they were left out.
+        precision: what the rule came to that found the number of replications; None where that was given.
     """
 
     scenario: Scenario
@@ -73,6 +82,8 @@ class RunResult:
     broadcasts: pd.DataFrame
     nodes: pd.DataFrame
     events: pd.DataFrame
+    middle: pd.DataFrame
+    precision: Attained | None = None
 
     @cached_property
     def summary(self) -> pd.DataFrame:
@@ -90,6 +101,15 @@ class RunResult:
         return "viewers_wanted" in self.ticks
 
     @property
+    def precision_text(self) -> str:
+        """How precise the mean is that the replications were found for; empty where their number was given."""
+        if self.precision is None:
+            return ""
+        metric = self.precision.rule.metric
+        what = "each end of the range" if metric in self.ranges else "the mean"
+        return self.precision.text(f"{what} of {METRICS[metric].meaning!r}")
+
+    @property
     def unstable(self) -> str:
         """In how many runs, and from when on, more want a place than the largest fleet has; empty if in none."""
         rows = self.values[self.values["metric"] == "unstable_after_s"]["value"].dropna()
@@ -102,6 +122,11 @@ class RunResult:
             f"UNSTABLE in {len(rows)} of {self.replications} runs: from {begin} on (median) more broadcasts want a "
             f"place than {most:,} nodes (max_nodes) hold; no wait is told there"
         )
+
+    @cached_property
+    def promise(self) -> Attainment | None:
+        """How well the scenario's promise (`slo`) is kept; None where it makes none."""
+        return attainment(self.values, self.scenario.slo) if self.scenario.slo else None
 
     def failures(self) -> pd.DataFrame:
         """Return what each failure hits and how long it takes until service is back, as `blast_radius.failures`."""
@@ -127,23 +152,45 @@ class RunResult:
         """Return a metric as a reader wants it: value or range, 95 % interval of the mean, 95 % of days."""
         row = self.summary.set_index("metric").loc[metric]
         if metric in self.ranges:
-            return Texts(range_text(*self.ranges[metric], row["unit"]), "–", "–")
+            return Texts(range_text(*self.ranges[metric], row["unit"]), "–", "–", "–", "–")
         value, of_mean = interval_text(row["mean"], row["low"], row["high"], row["unit"])
         _, of_day = interval_text(row["mean"], row["day_low"], row["day_high"], row["unit"])
-        return Texts(value, of_mean, of_day)
+        return Texts(value, of_mean, *self._part_texts(metric, row["mean"], row["unit"]), of_day)
+
+    @cached_property
+    def parts(self) -> pd.DataFrame:
+        """How far noise and ignorance each may move the mean, by metric, as `noise_and_ignorance.parts`."""
+        return parts(self.values, self.middle).set_index("metric")
+
+    def _part_texts(self, metric: str, mean: float, unit: str) -> tuple[str, str]:
+        if metric not in self.parts.index:
+            return "–", "–"
+        noise, ignorance = self.parts.loc[metric, ["noise", "ignorance"]]
+        return half_widths(float(noise), float(ignorance), unit, mean)
+
+    @property
+    def split_sentence(self) -> str:
+        """Which part of the spread of the fleet's cost is ignorance; empty where that is told as a range."""
+        if COST in self.ranges:
+            return ""
+        return sentence(METRICS[COST].meaning, split_of(self.values, self.middle, COST, self.seed))
 
     def rests_on(self) -> list[str]:
         """Return, in sentences, what the numbers rest on: the profile, what was carried over, what is assumed."""
         return list(dict.fromkeys(_rests_on(self.scenario, self.profile)))
 
     def table(self) -> pd.DataFrame:
-        """Return the answer as a reader wants it: what, mean, its 95 % interval, 95 % of days; all as text.
+        """Return the answer as a reader wants it, all as text.
 
-        What rests on figures that nobody measured on the machine has a range in the place of its mean.
+        Columns: what, mean, 95 % interval (of the mean), ± noise, ± ignorance (how far each may move the mean; left out
+        where no day was simulated in the middle world), 95 % of days. What rests on figures that nobody measured on the
+        machine has a range in the place of its mean.
         """
         rows = [(METRICS[metric].meaning, *self.texts(metric)) for metric in self.summary["metric"]]
         value = "mean, or range" if self.ranges else "mean"
-        return pd.DataFrame(rows, columns=["what", value, "95 % interval", "95 % of days"])
+        titles = ["what", value, "95 % interval", *COLUMNS_OF_TABLE, "95 % of days"]
+        table = pd.DataFrame(rows, columns=titles)
+        return table if len(self.parts) else table.drop(columns=[*COLUMNS_OF_TABLE])
 
     def document(self) -> dict[str, Any]:
         """Return the answer as plain data: no time, path or host, so equal runs give equal text."""
@@ -154,12 +201,14 @@ class RunResult:
             "seed": self.seed,
             "replications": self.replications,
             "engine": "whole" if self.is_watched else "fleet",
+            "precision": self.precision.document() if self.precision else None,
             "binding_resource": self.binding,
             "unstable": self.unstable or None,
+            "promise": self.promise.document() if self.promise else None,
             "failures": _plain_rows(self.failures()),
             "rests_on": self.rests_on(),
             "ranges": {metric: list(ends) for metric, ends in self.ranges.items()},
-            "metrics": _plain_rows(self.summary),
+            "metrics": _plain_rows(self.summary.merge(self.parts.reset_index(), on="metric", how="left")),
         }
 
     def plot_fleet(self) -> Figure:
@@ -195,7 +244,7 @@ class RunResult:
     def write(self, folder: Path) -> Path:
         """Write the result folder, whole or not at all; an older result at the place is replaced.
 
-        Files: answer.json, summary.csv, metrics.csv, ticks|broadcasts|nodes.parquet, run.json (when, where, with
+        Files: answer.json, summary.csv, metrics|middle.csv, ticks|broadcasts|nodes.parquet, run.json (when, where, with
         which versions, and the scenario and profile as used).
 
         Raises:
@@ -236,8 +285,9 @@ class RunResult:
     def _fill(self, folder: Path) -> None:
         folder.mkdir()
         (folder / "answer.json").write_text(to_json(self.document()), encoding="utf-8")
-        self.summary.to_csv(folder / "summary.csv", index=False)
-        self.values.to_csv(folder / "metrics.csv", index=False)
+        write_csv(self.summary, folder / "summary.csv")
+        write_csv(self.values, folder / "metrics.csv")
+        write_csv(self.middle, folder / "middle.csv")
         for name in FRAMES:
             table = pa.Table.from_pandas(getattr(self, name), preserve_index=False)
             pq.write_table(table, folder / f"{name}.parquet", write_page_checksum=True)
@@ -253,6 +303,7 @@ class RunResult:
             "cpus": os.cpu_count(),
             "seed": self.seed,
             "replications": self.replications,
+            "precision": self.precision.document() if self.precision else None,
             "scenario": self.scenario.model_dump(mode="json"),
             "profile": self.profile.model_dump(mode="json"),
         }
@@ -285,7 +336,7 @@ def read_result(folder: Path) -> RunResult:
             name: pq.read_table(folder / f"{name}.parquet", page_checksum_verification=True).to_pandas()
             for name in FRAMES
         }
-        values = pd.read_csv(folder / "metrics.csv")
+        values, middle = (pd.read_csv(folder / f"{name}.csv") for name in ("metrics", "middle"))
     except (OSError, ValueError) as error:
         raise _no_result(folder, f"not a result of `headroom run`, or damaged ({error})") from error
     return RunResult(
@@ -293,6 +344,8 @@ def read_result(folder: Path) -> RunResult:
         profile=Profile.model_validate_json(json.dumps(provenance["profile"])),
         seed=provenance["seed"],
         values=values,
+        middle=middle,
+        precision=attained(provenance["precision"]) if provenance.get("precision") else None,
         **frames,
     )
 

@@ -34,3 +34,34 @@ class ProgressBar:
     def __exit__(self, *exception: object) -> None:
         if not self._quiet:
             self._bar.stop()
+
+
+class StageBars:
+    """Progress bars of stages that follow one another, on a terminal's stderr; nothing elsewhere.
+
+    Entering returns what to call with a stage, how much of it is done, and all of it; or None.
+    """
+
+    def __init__(self, quiet: bool) -> None:
+        self._quiet = quiet or not sys.stderr.isatty()
+
+    def __enter__(self) -> Callable[[str, int, int], None] | None:
+        if self._quiet:
+            return None
+        from rich.console import Console
+        from rich.progress import Progress, TaskID
+
+        self._bar = Progress(console=Console(stderr=True), transient=True)
+        self._bar.start()
+        tasks: dict[str, TaskID] = {}
+
+        def tell(stage: str, done: int, whole: int) -> None:
+            if stage not in tasks:
+                tasks[stage] = self._bar.add_task(stage)
+            self._bar.update(tasks[stage], completed=done, total=whole)
+
+        return tell
+
+    def __exit__(self, *exception: object) -> None:
+        if not self._quiet:
+            self._bar.stop()

@@ -14,13 +14,12 @@ import numpy as np
 
 from scenarios.errors import CalibrationError, Problem, ScenarioError
 from scenarios.profile import Profile
-from scenarios.reading.phrases import did_you_mean
 from scenarios.scenario import Scenario
 from sim.bracket import STEPS, Look, TippingPoint, search
 from sim.comparison import FEWEST_REPLICATIONS, paired_difference
-from sim.metrics import METRICS
 from sim.replication import run
 from sim.sampling import Floats
+from sim.stopping import Replications, least_replications, metric_values, replications_plan, require_metric
 from sim.varied import NotThereError, Span, number_at, with_value
 
 
@@ -33,7 +32,7 @@ def tipping_point(
     metric: str = "transcode_usd_per_month",
     first_profile: Profile | None = None,
     seed: int = 1,
-    replications: int | None = None,
+    replications: Replications | None = None,
     steps: int = STEPS,
     workers: int = 1,
     extrapolate: bool = False,
@@ -50,7 +49,8 @@ def tipping_point(
         metric: one of `METRICS`.
         first_profile: of the first, if another.
         seed: the only seed.
-        replications: of each at each value, at least 2; the larger of both scenarios' own if None.
+        replications: of each at each value, at least 2; the larger number that the scenarios name if None. It stays the
+            same along a search, so `auto` is its least number here.
         steps: values looked at, at most.
         workers: processes, as in `run`.
         extrapolate: as in `run`.
@@ -63,7 +63,7 @@ def tipping_point(
     """
     require_metric(metric)
     scenarios = [side for side in (first, second) if isinstance(side, Scenario)]
-    count = replications or max(scenario.replications for scenario in scenarios)
+    count = least_replications(replications_plan(scenarios, replications))
     if count < FEWEST_REPLICATIONS:
         raise CalibrationError(f"a difference needs at least {FEWEST_REPLICATIONS} replications, not {count}")
     how = {"seed": seed, "replications": count, "workers": workers, "extrapolate": extrapolate, "force": force}
@@ -109,22 +109,9 @@ class _Side:
             return self._unchanged
 
     def _run(self, scenario: Scenario) -> Floats:
-        result = run(scenario, self.profile, **self.how)  # type: ignore[arg-type]
-        rows = result.values[result.values["metric"] == self.metric].sort_values("replication")
-        if rows.empty:
-            raise _unknown(self.metric, f"{scenario.title!r} has nothing of {self.metric}", "choose one that both have")
-        values: Floats = rows["value"].to_numpy(float)
-        return values
-
-
-def require_metric(metric: str) -> None:
-    """Check that there is such a metric.
-
-    Raises:
-        ScenarioError: there is none.
-    """
-    if metric not in METRICS:
-        raise _unknown(metric, "no such metric", did_you_mean(metric, METRICS, otherwise="--json names them all"))
+        result = run(scenario, self.profile, split=False, **self.how)  # type: ignore[arg-type]
+        frames = (frame for _, frame in result.values.groupby("replication"))
+        return metric_values(frames, self.metric, scenario.title)
 
 
 def _ends(scenarios: list[Scenario], span: Span) -> tuple[float, float]:
@@ -142,7 +129,3 @@ def _ends(scenarios: list[Scenario], span: Span) -> tuple[float, float]:
     if ends[0] >= ends[1]:
         raise ScenarioError([Problem("--flip", None, None, span.path, f"{span.low} is not below {span.high}", "")])
     return ends[0], ends[1]
-
-
-def _unknown(metric: str, message: str, hint: str) -> ScenarioError:
-    return ScenarioError([Problem("--by", None, None, metric, message, hint)])

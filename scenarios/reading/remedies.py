@@ -30,7 +30,7 @@ RANGES = {
 }
 LENGTHS = {"too_short", "too_long", "string_too_short", "string_too_long", "string_pattern_mismatch"}
 SCALARS = {"float_type", "int_type", "bool_type", "string_type", "date_type", "literal_error"}
-MAPPINGS = {"model_type", "dict_type"}
+MAPPINGS = {"model_type", "dict_type", "model_attributes_type"}
 LISTS = {"tuple_type", "list_type"}
 
 
@@ -110,6 +110,8 @@ def _untold(spot: Spot, root: Node) -> tuple[str, str]:
 def _remedy(kind: str, slot: Slot, content: object) -> str:
     if kind == "literal_error":
         return _nearest_option(slot, content)
+    if kind in MAPPINGS and content in slot.tags:
+        return f"write {{{slot.tag}: {content}}}"
     if kind in ("less_than", "less_than_equal"):
         fewer = without_prefix(content)
         return f"did you mean '{fewer}'?" if fewer else ""

@@ -2,6 +2,7 @@
 
 from sim.cli.calibration import calibration
 from sim.cli.language import language
+from sim.cli.reviewing import reviewing
 from sim.cli.simulation import simulation
 
-__all__ = ["calibration", "language", "simulation"]
+__all__ = ["calibration", "language", "reviewing", "simulation"]

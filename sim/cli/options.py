@@ -23,7 +23,19 @@ Flip = Annotated[
     str | None,
     typer.Option(metavar="PATH=LOW..HIGH", help="also tell at which value of this input, as under set, it flips"),
 ]
-By = Annotated[str, typer.Option(metavar="METRIC", help="what --flip looks at, by its name in --json")]
+ReplicationsFlag = Annotated[
+    str | None,
+    typer.Option(
+        "--replications", metavar="N|auto", help="runs of each, instead of the scenario's own; auto finds how many"
+    ),
+]
+PrecisionFlag = Annotated[
+    str | None,
+    typer.Option("--precision", metavar="SHARE", help="of auto: half the interval of --by's mean, such as 5%"),
+]
+By = Annotated[
+    str, typer.Option(metavar="METRIC", help="what --flip looks at and auto makes precise, by its name in --json")
+]
 Below = Annotated[
     float | None, typer.Option(metavar="VALUE", help="of --by, up to which the scenario holds; goes with --flip")
 ]

@@ -2,26 +2,81 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sim.terminal import ProgressBar
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from scenarios.profile import Profile
     from scenarios.reading.loaded import Loaded
     from scenarios.scenario import Scenario
     from sim.bracket import TippingPoint
+    from sim.stopping import Replications
     from sim.varied import Span
+
+
+MOST_REPLICATIONS = 10_000
+
+
+def asked_replications(
+    scenarios: Sequence[Scenario], replications: str | None, precision: str | None, by: str, *, least: int
+) -> tuple[int, dict[str, Any]]:
+    """Return how many replications there will be at least, by flags and scenarios, and the arguments that say so.
+
+    Args:
+        scenarios: whose own numbers count where no flag is given.
+        replications: a whole number from `least` to `MOST_REPLICATIONS`, or `auto`.
+        precision: a share of the mean, such as `5%` or `0.05`; asks for `auto`.
+        by: the metric that `auto` makes precise.
+        least: see `replications`.
+
+    Raises:
+        ScenarioError: a flag is malformed, both are given, or there is no such metric.
+    """
+    from sim.statistics.sequential import Precision
+    from sim.stopping import least_replications, replications_plan
+
+    how: dict[str, Any] = {"replications": None if replications is None else _replications(replications, least)}
+    named = how["replications"] or any(one.replications != "auto" for one in scenarios)
+    if precision is not None:
+        how["precision"] = Precision(metric=by, relative=_share(precision))
+    elif how["replications"] == "auto" or not named:
+        how["precision"] = Precision(metric=by)
+    return least_replications(replications_plan(scenarios, **how)), how
+
+
+def _replications(text: str, least: int) -> Replications:
+    from sim.stopping import refused
+
+    if text == "auto":
+        return "auto"
+    count = int(text) if re.fullmatch(r"[0-9]{1,9}", text, re.ASCII) else 0
+    if not least <= count <= MOST_REPLICATIONS:
+        wanted = f"neither auto nor a whole number from {least} to {MOST_REPLICATIONS:,}"
+        raise refused("--replications", text, wanted, "write auto, or a number such as 20")
+    return count
+
+
+def _share(text: str) -> float:
+    from sim.stopping import refused
+
+    number = re.fullmatch(r"([0-9]*\.?[0-9]+) ?(%?)", text, re.ASCII)
+    share = float(number[1]) / (100 if number[2] else 1) if number else 0.0
+    if not 0 < share < 1:
+        wanted = "not a share of the mean between 0 and 100 %, both excluded"
+        raise refused("--precision", text, wanted, "write it as 5% or 0.05")
+    return share
 
 
 def asked_span(flip: str | None, by: str, *, lacks_below: bool = False) -> Span | None:
     """Return what --flip asks to vary, before anything runs; None where it was not given."""
     if flip is None:
         return None
-    from sim.tipping import require_metric
+    from sim.stopping import require_metric
     from sim.varied import parse_span, refusal
 
     if lacks_below:

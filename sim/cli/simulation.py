@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -16,12 +16,22 @@ from sim.cli.options import (
     Flip,
     Force,
     Json,
+    PrecisionFlag,
     ProfileOption,
     Quiet,
+    ReplicationsFlag,
     ScenarioFile,
     Seed,
 )
-from sim.cli.shared import ask_budget, asked_span, flip_document, print_grounds, scenario_and_profile, search_flip
+from sim.cli.shared import (
+    ask_budget,
+    asked_replications,
+    asked_span,
+    flip_document,
+    print_grounds,
+    scenario_and_profile,
+    search_flip,
+)
 from sim.terminal import ProgressBar, print_table
 
 if TYPE_CHECKING:
@@ -35,9 +45,8 @@ def run(
     file: ScenarioFile,
     profile: ProfileOption = None,
     seed: Seed = 1,
-    replications: Annotated[
-        int | None, typer.Option(min=1, max=10_000, help="independent runs, instead of the scenario's")
-    ] = None,
+    replications: ReplicationsFlag = None,
+    precision: PrecisionFlag = None,
     workers: Annotated[int, typer.Option(min=1, max=256, help="processes; no digit depends on it")] = 1,
     out: Annotated[Path | None, typer.Option(metavar="DIR", help="write a result folder")] = None,
     timeline: Annotated[
@@ -56,31 +65,22 @@ def run(
     span = asked_span(flip, by, lacks_below=below is None)
     loaded, chosen, overridden = scenario_and_profile(file, profile)
     scenario = loaded.value
-    ask_budget(loaded, replications or scenario.replications, force)
+    fewest, counted = asked_replications([scenario], replications, precision, by, least=1)
+    ask_budget(loaded, fewest, force)
     from sim.replication import run as simulate
 
     if timeline:
         from sim.whole_file import require_writable
 
         require_writable(timeline)
-    with ProgressBar("replications", quiet) as progress:
-        result = simulate(
-            scenario,
-            chosen,
-            seed=seed,
-            replications=replications,
-            workers=workers,
-            progress=progress,
-            extrapolate=extrapolate,
-            engine=engine,
-            force=True,  # or the budget has been asked above, where the file is known
-        )
+    how: dict[str, Any] = {"seed": seed, "workers": workers, "extrapolate": extrapolate}
+    with ProgressBar("replications", quiet) as progress:  # the budget has been asked above, where the file is known
+        result = simulate(scenario, chosen, **counted, **how, engine=engine, progress=progress, force=True)
     if out:
         result.write(out)
     if timeline:
         result.write_timeline(timeline)
-    how = {"seed": seed, "replications": result.replications, "workers": workers, "extrapolate": extrapolate}
-    flips = search_flip(below, scenario, chosen, span, quiet, metric=by, **how)
+    flips = search_flip(below, scenario, chosen, span, quiet, metric=by, replications=fewest, **how)
     if json:
         from sim.results import to_json
 
@@ -110,8 +110,18 @@ def _print_run(result: RunResult, choice: str) -> None:
         print_table(hit, FAILURE_TITLES)
     if result.unstable:
         print(f"\n{result.unstable}.")
+    if result.promise:
+        print(f"\n{result.promise.sentence}.")
+    if result.split_sentence:
+        print(f"\n{result.split_sentence}.")
     print(f"\n{binding_text(result)}. The transcode nodes' dollars are at {node_price_text(scenario)}.")
-    print(f"{result.replications} replications of {scenario.horizon.horizon_s / 3600:g} h, seed {result.seed}.")
+    span = f"{scenario.horizon.horizon_s / 3600:g} h"
+    print(_last_line(f"{result.replications} replications of {span}, seed {result.seed}", result.precision_text))
+
+
+def _last_line(counted: str, precision: str) -> str:
+    """Return how many replications there were, and how precise they made what `auto` was asked for."""
+    return f"{counted}: {precision}." if precision else f"{counted}."
 
 
 @simulation.command()
@@ -122,9 +132,8 @@ def compare(
         str | None, typer.Option("--profile", metavar="P", help="a profile for both, instead of the scenarios' own")
     ] = None,
     seed: Seed = 1,
-    replications: Annotated[
-        int | None, typer.Option(min=2, max=10_000, help="of each, instead of the larger of both scenarios' own")
-    ] = None,
+    replications: ReplicationsFlag = None,
+    precision: PrecisionFlag = None,
     workers: Annotated[int, typer.Option(min=1, max=256, help="processes; no digit depends on it")] = 1,
     flip: Flip = None,
     by: By = BY,
@@ -139,26 +148,18 @@ def compare(
     loaded, own, overridden = scenario_and_profile(first, profile)
     changed, other, _ = scenario_and_profile(second, profile)
     before, after = loaded.value, changed.value
+    fewest, counted = asked_replications([before, after], replications, precision, by, least=2)
     for one in (loaded, changed):
-        ask_budget(one, replications or max(before.replications, after.replications), force)
+        ask_budget(one, fewest, force)
     from sim.comparison import compare as compare_scenarios
 
-    with ProgressBar("replications", quiet) as progress:
+    how: dict[str, Any] = {"seed": seed, "workers": workers, "extrapolate": extrapolate}
+    with ProgressBar("replications", quiet) as progress:  # as above
         found = compare_scenarios(
-            before,
-            after,
-            own,
-            second_profile=other,
-            seed=seed,
-            replications=replications,
-            workers=workers,
-            progress=progress,
-            extrapolate=extrapolate,
-            engine=engine,
-            force=True,  # as above
+            before, after, own, second_profile=other, **counted, **how, engine=engine, progress=progress, force=True
         )
-    how = {"seed": seed, "replications": replications, "workers": workers, "extrapolate": extrapolate}
-    flips = search_flip(before, after, other, span, quiet, metric=by, first_profile=own, **how)
+    searched = {"metric": by, "first_profile": own, "replications": fewest}
+    flips = search_flip(before, after, other, span, quiet, **searched, **how)
     if json:
         from sim.results import to_json
 
@@ -172,7 +173,7 @@ def compare(
     print()
     for note in found.notes():
         print(f"  - {note}")
-    print(f"{found.first.replications} replications of each, seed {seed}.")
+    print(_last_line(f"{found.first.replications} replications of each, seed {seed}", found.precision_text))
     if flips:
         print(f"{flips.text()}.")
 

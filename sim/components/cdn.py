@@ -1,11 +1,4 @@
-"""CDN clusters with request collapsing, and one shield: hit ratios are results.
-
-A live segment is fetched once by each cluster that has at least one viewer of its rung while it is current;
-everybody else of that cluster is served from the cache or waits for that one fetch. With a Poisson number of
-viewers of mean n on a cluster, a cluster fetches it with probability 1 - e^-n. The window of a live stream is
-tiny, so nothing is evicted. A playlist lives for its TTL after a fill that takes the fill latency: with Poisson
-requests of rate λ, a cycle has 1 + λ(fill + TTL) requests, of which one fills, λ·fill wait and λ·TTL hit
-(renewal argument, as for TTL caches in Jiang, Nain & Towsley 2018).
+"""CDN clusters and one shield: requests, fetches and bytes of a tick. What a cache fetches is `sim.components.cache`.
 
 Inside a cluster consistent hashing gives each segment to one edge, so that the cluster is the cache.
 """
@@ -22,6 +15,7 @@ from scipy import special
 from scenarios.ladder import Ladder, Source
 from scenarios.platform import Cdn as CdnSpec
 from sim.cluster_shares import ClusterShares
+from sim.components.cache import Times, cache
 from sim.crowds import Integers, crowds
 from sim.rung_shares import renditions
 from sim.sampling import Floats
@@ -48,13 +42,6 @@ class Served(NamedTuple):
     segment_cold_fills: float
     """Of the misses, those of players who came to a cluster that had not had their rung."""
     busiest_edge_egress_bytes: float
-
-
-def segment_fills(viewers: Floats) -> Floats:
-    """Return the expected fetches of one segment by caches with Poisson(`viewers`) viewers each."""
-    missing = np.negative(viewers)
-    np.expm1(missing, out=missing)
-    return np.negative(missing, out=missing)
 
 
 class _Flow:
@@ -102,6 +89,7 @@ class Cdn:
         exact_up_to: int = EXACT_UP_TO,
     ) -> None:
         self._spec, self._segment_s = spec, ladder.segment_s
+        self._cache = cache(spec.policy, Times(ladder.segment_s, spec.fill_latency_s, spec.playlist_ttl_s))
         self._exact_up_to = exact_up_to // (len(ladder.rungs) * spec.clusters)
         self._has_source = source_bps is not None or bool(sources)
         self._sources = max(1, len(sources))
@@ -129,9 +117,9 @@ class Cdn:
         """Take clusters out; their viewers go to those that are left (`sim.cluster_shares`).
 
         A player that comes to a cluster starts at the back of the playlist: it asks for `start_segments` segments at
-        once. Where a cluster had n viewers of a rung in the mean and now has n', the rung was not in its cache with
-        probability e^-n and is asked for with probability 1 - e^-n', so the next `serve` counts, on top of the
-        steady state, start_segments · (n' - n)⁺ requests, of which start_segments · (e^-n - e^-n')⁺ are cold fills.
+        once. Where a cluster had n viewers of a rung in the mean and now has n', the next `serve` counts, on top of the
+        steady state, start_segments · (n' - n)⁺ requests. Where the rung was not in its cache these are fetched as
+        those of n' - n viewers are: start_segments · (e^-n - e^-n')⁺ cold fills, where requests are collapsed.
         The shield has had all of them. Clusters that come back have n = 0: their caches are empty.
 
         Raises:
@@ -242,12 +230,12 @@ class Cdn:
         on_rung = viewers[:, None] * rung_share[watched]
         on_cluster = viewers[:, None] * np.outer(rung_share[watched], cluster_share).ravel()
         weight = broadcasts * (tick_s / self._segment_s)
-        fills = segment_fills(on_cluster)
+        fetches = self._cache.segment_fetches(on_cluster)
         flow.requests[watched] += (weight @ on_cluster).reshape(-1, clusters)
-        flow.misses[watched] += (weight @ fills).reshape(-1, clusters)
-        flow.hits += float((weight @ (on_cluster - fills)).sum())
+        flow.misses[watched] += (weight @ fetches).reshape(-1, clusters)
+        flow.hits += float((weight @ (on_cluster - fetches)).sum())
         if self._spec.shield:
-            flow.shield_fills[watched] += weight @ segment_fills(on_rung)
+            flow.shield_fills[watched] += weight @ self._cache.shield_segment_fetches(on_rung)
         flow.squares[watched] += (weight @ viewers**2) * np.outer(rung_share[watched], cluster_share) ** 2
         self._add_playlists(flow, on_cluster, broadcasts, tick_s)
         if arriving is not None:
@@ -255,9 +243,9 @@ class Cdn:
             self._add_cold(flow, watched, on_cluster, moved, broadcasts)
 
     def _add_cold(self, flow: _Flow, watched: Integers, on_cluster: Floats, moved: Floats, broadcasts: Floats) -> None:
-        """Count players who start again at another cluster: e^-n - e^-n', with n' - n = `moved`."""
+        """Count players who start again at another cluster, n' - n = `moved`."""
         weight = broadcasts * self._spec.start_segments
-        cold = np.where(moved > 0, np.exp(moved - on_cluster) * segment_fills(moved), 0.0)
+        cold = np.where(moved > 0, self._cache.absent(on_cluster - moved) * self._cache.segment_fetches(moved), 0.0)
         shape = watched.size, flow.playlist_fills.size
         flow.requests[watched] += (weight @ moved).reshape(shape)
         flow.misses[watched] += (weight @ cold).reshape(shape)
@@ -265,20 +253,19 @@ class Cdn:
         flow.cold_fills += float(weight @ cold.sum(axis=1))
 
     def _add_playlists(self, flow: _Flow, on_cluster: Floats, broadcasts: Floats, tick_s: float) -> None:
-        spec, weight, clusters = self._spec, broadcasts * tick_s, flow.playlist_fills.size
-        kept_s = spec.fill_latency_s + spec.playlist_ttl_s
-        rate = on_cluster / self._segment_s
-        cycles = rate * kept_s  # in place from here on: these arrays are what a tick costs
-        cycles += 1.0
-        np.divide(rate, cycles, out=cycles)
-        flow.playlist_requests += (weight @ rate).reshape(-1, clusters).sum(axis=0)
-        flow.playlist_fills += (weight @ cycles).reshape(-1, clusters).sum(axis=0)
-        during = float((weight @ np.multiply(rate, cycles, out=rate)).sum())
-        flow.playlist_hits += during * spec.playlist_ttl_s
-        flow.playlist_delayed += during * spec.fill_latency_s
-        if spec.shield:
-            arriving = (cycles.reshape(-1, clusters) @ np.ones(clusters)).reshape(weight.size, -1)
-            flow.playlist_origin += float((weight @ (arriving / (1.0 + arriving * kept_s))).sum())
+        weight, clusters = broadcasts * tick_s, flow.playlist_fills.size
+        asked = on_cluster / self._segment_s
+        fetched = self._cache.playlist_fetches(asked)
+        flow.playlist_requests += (weight @ asked).reshape(-1, clusters).sum(axis=0)
+        flow.playlist_fills += (weight @ fetched).reshape(-1, clusters).sum(axis=0)
+        if self._spec.shield:
+            by_object = asked.reshape(-1, clusters), fetched.reshape(-1, clusters)
+            at_origin = self._cache.shield_playlist_fetches(*by_object).reshape(weight.size, -1)
+            flow.playlist_origin += float((weight @ at_origin).sum())
+        answered = self._cache.playlist_answers(asked, fetched)
+        answers = float((weight @ answered.each).sum())
+        flow.playlist_hits += answers * answered.hit
+        flow.playlist_delayed += answers * answered.delayed
 
     def _served(self, flow: _Flow, tick_s: float) -> Served:
         segment_bytes, playlist_bytes = self._segment_bytes, self._spec.playlist_bytes

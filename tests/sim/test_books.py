@@ -28,6 +28,10 @@ STRESS = {
     "fixed": {"platform.transcode.autoscaler": {"kind": "fixed"}, "platform.transcode.min_nodes": 20},
     "short": {"workload.broadcasts.duration": {"kind": "constant", "mean_s": 45.0}},
     "no shield": {"platform.cdn.shield": False},
+    "requests not collapsed": {"platform.cdn.policy": {"kind": "uncollapsed"}},
+    "typed hit ratios": {
+        "platform.cdn.policy": {"kind": "fixed_ratio", "segment_hit_ratio": 0.95, "playlist_hit_ratio": 0.9}
+    },
     "source only": {"platform.transcode.max_nodes": 5, "platform.transcode.admission": {"kind": "source_only"}},
     "short line": {"platform.transcode.max_nodes": 5, "platform.transcode.queue_limit": 2},
     "failures": {

@@ -11,7 +11,8 @@ from pydantic import ValidationError
 
 from scenarios.platform import Cdn as CdnSpec
 from sim.cluster_shares import ClusterShares
-from sim.components.cdn import EXACT_UP_TO, Cdn, segment_fills
+from sim.components.cache import segment_fills
+from sim.components.cdn import EXACT_UP_TO, Cdn
 from sim.crowds import EXACT_UP_TO as ALONE_UP_TO
 from sim.crowds import crowds
 from sim.sampling import stream
@@ -40,7 +41,11 @@ def regional(**spec) -> Cdn:
 
 
 @pytest.mark.parametrize("viewers", [50.0, 20_000.0, 800_000.0])
-@pytest.mark.parametrize("more", [{}, {"clusters": 24}, {"shield": False}], ids=["6 clusters", "24", "no shield"])
+@pytest.mark.parametrize(
+    "more",
+    [{}, {"clusters": 24}, {"shield": False}, {"policy": {"kind": "uncollapsed"}}],
+    ids=["6 clusters", "24", "no shield", "not collapsed"],
+)
 def test_groups_give_what_every_broadcast_gives(viewers, more):
     audience = popular(15_000, viewers)
     exact, grouped = (cdn(exact_up_to=up_to, **more).serve(audience, 30.0) for up_to in (NEVER, EXACT_UP_TO))

@@ -7,20 +7,23 @@ import dataclasses
 import hashlib
 import platform
 import sys
-from html.parser import HTMLParser
 from pathlib import Path
 
 import platforms
 import profiles
 import pytest
+from page_reader import BLOCKS, Reader
 
 import sim
 from scenarios import load_scenario
+from scenarios.catalogue import load_catalogue
 from scenarios.coefficient import Provenance
 from scenarios.errors import NotReady
 from sim.answer import answer, failure_rows
+from sim.carried import carried_coefficients
 from sim.cli.simulation import report as report_verb
-from sim.html_report import page, report, weakest
+from sim.html_page import coefficient_row, weakest
+from sim.html_report import page, report
 from sim.metrics import METRICS
 from sim.plots import PLOTS
 from sim.replication import run
@@ -35,31 +38,6 @@ HOSTILE = (
     "{{ 7 * 7 }}{% raw %}",
     "$5_{ vs $10",
 )
-BLOCKS = ("script", "iframe", "object", "embed", "link", "form", "svg", "base")
-
-
-class Reader(HTMLParser):
-    """What a browser would see: tags with their attributes, and the text of each element by tag."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__()
-        self.tags: list[tuple[str, dict[str, str | None]]] = []
-        self.texts: dict[str, list[str]] = {}
-        self._open: list[str] = []
-        self.feed(text)
-
-    def handle_starttag(self, tag, attrs):
-        self.tags.append((tag, dict(attrs)))
-        if tag not in ("meta", "img", "br"):
-            self._open.append(tag)
-            self.texts.setdefault(tag, []).append("")
-
-    def handle_endtag(self, tag):
-        assert self._open.pop() == tag
-
-    def handle_data(self, data):
-        if self._open:
-            self.texts[self._open[-1]][-1] += data
 
 
 @pytest.fixture(scope="module")
@@ -88,7 +66,7 @@ def test_the_page_answers_then_shows_then_says_what_it_rests_on(result):
     for row in result.table().itertuples(index=False):
         what, *numbers = row
         place = next(index for index, cell in enumerate(cells) if cell.removesuffix(" (binds)") == what)
-        assert cells[place + 1 : place + 4] == numbers
+        assert cells[place + 1 : place + 1 + len(numbers)] == numbers
     assert {METRICS[name].component for name in METRICS} < set(seen.texts["th"])
     assert set(result.rests_on()) <= set(seen.texts["li"])
     for coefficient in result.profile.coefficients:
@@ -230,5 +208,16 @@ def test_a_place_that_cannot_be_written_is_named_and_left_clean(result, tmp_path
 def test_without_jinja_the_reader_is_told_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "jinja2", None)
     monkeypatch.delitem(sys.modules, "sim.html_report")
+    monkeypatch.delitem(sys.modules, "sim.html_page")
     with pytest.raises(NotReady, match=r"pip install 'headroom\[report\]'"):
         _ = sim.report
+
+
+def test_coefficients_of_a_gpu_are_shown_in_units_one_can_read():
+    listed = {"platform.transcode.nic_bps": None, "platform.transcode.node_price_usd_per_hour": None}
+    scenario = platforms.scenario(**listed, **{"platform.transcode.instance": "g4dn.xlarge"})
+    rows = {one.key: coefficient_row(one) for one in carried_coefficients(scenario, load_catalogue())}
+    assert rows["encode_engines"]["value"] == "1"  # an engine, not 100 %
+    assert rows["decode_engines"]["interval"] == "2 … 2"
+    assert rows["video_clock_hz"]["value"] == "1,280 MHz"
+    assert rows["encode_engine_s_per_pixel h264 p4"]["value"] == "1.822 engine-ns/pixel"

@@ -1,0 +1,128 @@
+"""How the nodes of a type may be bought: the scenario's own way, all on demand, all on spot."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from scenarios.nodes import NodePool
+from scenarios.scenario import Scenario
+from scenarios.slo import Slo
+from sim.capacity_review.purchases import Tariff, best_purchase, paid_nodes
+from sim.capacity_review.screening import COST, values_of
+from sim.capacity_review.standings import MEANS, list_price
+from sim.results import RunResult
+from sim.sampling import Floats
+from sim.slo_attainment import attainment
+from sim.statistics.intervals import mean_interval
+
+SPOT_DISCOUNT = 0.64
+"""Off the on-demand price, where the scenario buys nothing on spot: of g4dn.xlarge, Spot Advisor 2025-06-28; assumed
+for every other type."""
+RISK = "unserved_viewer_fraction"
+"""What cost is held against: viewer-time that was not served."""
+ON_DEMAND = "on demand"
+RESERVED_DISCOUNT = 0.35
+"""Off the on-demand price for a year, where the scenario reserves nothing: the middle of 0.3 to 0.4; assumed."""
+
+
+def ways_to_buy(scenario: Scenario) -> dict[str, Scenario]:
+    """Return the scenario bought in each way: as it is written, all `on demand`, all on `spot`, by name.
+
+    What the scenario says of its spot pool (discount, interruptions, how many are to be had) holds for the nodes that
+    are all on spot. A scenario that buys in one of these ways alone has no other row for that. Nodes that are reserved
+    behave as on demand, so their cost follows from that run (`sim.capacity_review.purchases`).
+    """
+    others = {ON_DEMAND: _bought(scenario, _on_demand(scenario)), "spot": _bought(scenario, _on_spot(scenario))}
+    own = own_way(scenario)
+    return {own: scenario} | {way: bought for way, bought in others.items() if way != own}
+
+
+def discount(scenario: Scenario, purchase: str) -> float:
+    """Return what is taken off the on-demand price for a purchase: the scenario's own figure, or the default."""
+    found = [pool.discount for pool in scenario.platform.transcode.pools if pool.purchase == purchase]
+    return found[0] if found else {"spot": SPOT_DISCOUNT, "reserved": RESERVED_DISCOUNT}[purchase]
+
+
+def own_way(scenario: Scenario) -> str:
+    """Return in words how the scenario buys."""
+    pools = scenario.platform.transcode.pools
+    ways = list(dict.fromkeys(pool.purchase.replace("_", " ") for pool in pools)) or ["on demand"]
+    is_plain = len(ways) == 1 and len(pools) < 2
+    return ways[0] if is_plain else f"as written ({' + '.join(ways)})"
+
+
+def _on_demand(scenario: Scenario) -> NodePool:
+    return NodePool(name="on-demand", min_nodes=_least(scenario))
+
+
+def _on_spot(scenario: Scenario) -> NodePool:
+    own = [pool for pool in scenario.platform.transcode.pools if pool.purchase == "spot"]
+    changes = {"name": "spot", "min_nodes": _least(scenario), "zones": (), "weight": 1.0}
+    if own:
+        return own[0].model_copy(update=changes)
+    return NodePool(name="spot", purchase="spot", discount=SPOT_DISCOUNT, min_nodes=_least(scenario))
+
+
+def _least(scenario: Scenario) -> int:
+    return sum(pool.min_nodes for pool in scenario.platform.transcode.pools)
+
+
+def _bought(scenario: Scenario, pool: NodePool) -> Scenario:
+    transcode = scenario.platform.transcode.model_copy(update={"pools": (pool,)})
+    return scenario.model_copy(update={"platform": scenario.platform.model_copy(update={"transcode": transcode})})
+
+
+def purchase_rows(
+    finalist: str, results: Mapping[str, RunResult], slo: Slo, *, own: Scenario
+) -> Iterator[dict[str, Any]]:
+    """Yield a row for each way to buy a finalist's nodes.
+
+    Columns: instance; way; transcode_usd_per_month with `_low` and `_high` (95 % interval of the mean, or the range of
+    what nobody measured: is_range); usd_per_stream_hour; the means of `MEANS`, NaN where there is none;
+    unserved_viewer_fraction_low and _high (95 % interval of the mean, NaN where there is none); kept_days;
+    reserved_nodes, of the way that reserves some; replications.
+
+    Args:
+        finalist: its name.
+        results: by way to buy, `on demand` among them, from which the way that reserves follows.
+        slo: the promise.
+        own: the finalist's scenario as written.
+    """
+    for way, result in results.items():
+        yield _row(finalist, way, result, slo, values_of(result, COST))
+    on_demand = results[ON_DEMAND]
+    price = list_price(own)
+    tariff = Tariff(price.usd_per_hour, discount(own, "reserved"), own.prices.hours_per_month)
+    best = best_purchase(paid_nodes(on_demand.ticks), tariff)
+    row = _row(finalist, "reserved + on demand", on_demand, slo, best.usd_per_month)
+    yield row | {"reserved_nodes": best.reserved_nodes}
+
+
+def _row(finalist: str, way: str, result: RunResult, slo: Slo, usd_per_month: Floats) -> dict[str, Any]:
+    mean = result.summary.set_index("metric")["mean"]
+    usd, low, high = mean_interval(usd_per_month)
+    share = usd / float(values_of(result, COST).mean())
+    if COST in result.ranges:
+        low, high = (end * share for end in result.ranges[COST])
+    return {
+        "instance": finalist,
+        "way": way,
+        COST: usd,
+        f"{COST}_low": max(low, 0.0),
+        f"{COST}_high": high,
+        "is_range": COST in result.ranges,
+        "usd_per_stream_hour": float(mean["usd_per_stream_hour"]) * share,
+        **{metric: float(mean.get(metric, math.nan)) for metric in MEANS},
+        **_ends_of_risk(result),
+        "kept_days": attainment(result.values, slo).share.value,
+        "reserved_nodes": 0,
+        "replications": result.replications,
+    }
+
+
+def _ends_of_risk(result: RunResult) -> dict[str, float]:
+    _, low, high = mean_interval(values_of(result, RISK))
+    ends = (max(low, 0.0), min(high, 1.0)) if math.isfinite(high) else (math.nan, math.nan)
+    return dict(zip((f"{RISK}_low", f"{RISK}_high"), ends, strict=True))

@@ -1,0 +1,136 @@
+"""The scenario with its transcode nodes of each instance type; what cannot take part is refused, all at once."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+
+from scenarios.catalogue import Catalogue
+from scenarios.encoding import why_not
+from scenarios.errors import CalibrationError, Problem, ScenarioError
+from scenarios.nodes import NodePool
+from scenarios.platform import Transcode
+from scenarios.profile import Profile
+from scenarios.scenario import Scenario
+from sim.accelerated import encoding_accelerator
+from sim.carried import plan_range
+from sim.coverage import require_coverage
+from sim.fleet_plan import kinds_of_nodes
+
+FLAG = "--instances"
+
+
+def candidates(
+    scenario: Scenario, instances: Sequence[str], profile: Profile, catalogue: Catalogue, *, extrapolate: bool = False
+) -> dict[str, Scenario]:
+    """Return for each instance type the scenario whose transcode nodes are of it; nothing else is changed.
+
+    Price and network are the catalogue's; those that the scenario gives belong to its own type and stay with that one.
+    A pool of another type than the scenario's keeps it.
+
+    Args:
+        scenario: the platform.
+        instances: names of the catalogue, each once.
+        profile: coefficients.
+        catalogue: what is known of types.
+        extrapolate: go on beyond what the profile was measured for.
+
+    Raises:
+        ScenarioError: no such type, one twice, fewer than two, or a pool has a price in dollars.
+        CalibrationError: types that no profile can be carried over to, each with its reason.
+    """
+    _require_names(instances, catalogue)
+    _require_no_own_price(scenario)
+    found = {name: of_instance(scenario, name) for name in instances}
+    refusals = [
+        f"{name}: {why}"
+        for name, candidate in found.items()
+        if (why := _why_unusable(candidate, profile, catalogue, extrapolate))
+    ]
+    if refusals:
+        usable = [name for name in instances if not any(refusal.startswith(f"{name}: ") for refusal in refusals)]
+        again = f"{FLAG} {','.join(usable)}" if len(usable) > 1 else "at least two others"
+        raise CalibrationError("\n".join([*refusals, f"Leave out what cannot be judged: {again}."]))
+    return found
+
+
+def of_instance(scenario: Scenario, name: str) -> Scenario:
+    """Return the scenario with its transcode nodes of a type."""
+    spec = scenario.platform.transcode
+    changes: dict[str, object] = {"instance": name}
+    if name != spec.instance:
+        changes |= {"node_price_usd_per_hour": None, "nic_bps": None}
+        changes["pools"] = tuple(_following(pool, spec) for pool in spec.pools)
+    transcode = spec.model_copy(update=changes)
+    platform = scenario.platform.model_copy(update={"transcode": transcode})
+    return scenario.model_copy(update={"platform": platform})
+
+
+def _following(pool: NodePool, spec: Transcode) -> NodePool:
+    return pool.model_copy(update={"instance": None}) if pool.instance == spec.instance else pool
+
+
+def _require_names(instances: Sequence[str], catalogue: Catalogue) -> None:
+    problems = [
+        Problem(FLAG, None, None, name, f"no instance type {name!r} in the catalogue", hint)
+        for name in instances
+        if name not in catalogue.instances
+        for hint in [catalogue.suggest(name, catalogue.instances)]
+    ]
+    problems += [
+        Problem(FLAG, None, None, name, "named more than once", "name each type once")
+        for name, count in Counter(instances).items()
+        if count > 1
+    ]
+    if not problems and len(instances) < 2:
+        hint = "name two or more, with commas between them; `headroom run` answers for one"
+        problems = [Problem(FLAG, None, None, "", "a review needs types to choose from", hint)]
+    if problems:
+        raise ScenarioError(problems)
+
+
+def _require_no_own_price(scenario: Scenario) -> None:
+    """A price in dollars belongs to one type, and would be every type's."""
+    priced = [pool for pool in scenario.platform.transcode.pools if pool.price_usd_per_hour is not None]
+    if priced:
+        problems = [
+            Problem(
+                FLAG,
+                None,
+                None,
+                f"platform.transcode.pools.{pool.name}.price_usd_per_hour",
+                f"{pool.price_usd_per_hour:g} USD per hour is the price of one type, and would be that of all",
+                "write discount, off each type's own price, instead",
+            )
+            for pool in priced
+        ]
+        raise ScenarioError(problems)
+
+
+def _why_unusable(candidate: Scenario, profile: Profile, catalogue: Catalogue, extrapolate: bool) -> str:
+    """Return why no answer can be had for a type; empty where one can."""
+    spec = candidate.platform.transcode
+    if catalogue.instances[spec.instance].is_this_machine and None in (spec.node_price_usd_per_hour, spec.nic_bps):
+        return "it has no list price and no rated network; review a scenario that gives both"
+    refusal = why_not(spec, candidate.workload.source, candidate.ladder, catalogue)
+    if refusal is not None:
+        return f"{refusal.message}; {refusal.hint}".removeprefix(f"{spec.instance}: ")
+    try:
+        for kind in kinds_of_nodes(candidate):
+            if encoding_accelerator(kind, catalogue) is None:
+                require_coverage(profile, kind.workload.source, kind.ladder, extrapolate=extrapolate)
+            held = plan_range(kind, profile, catalogue)
+            if held is not None and held.low < 1:
+                return (
+                    f"it holds {held.low} to {held.high} broadcasts of this ladder, and a fleet of nodes that hold "
+                    "none has no size; choose a larger one of its family"
+                )
+    except CalibrationError as error:
+        return str(error).removeprefix(f"{spec.instance}: ")
+    return ""
+
+
+def kept_types(scenario: Scenario) -> Iterator[str]:
+    """Yield the types of pools that a review does not change, as they name one of their own."""
+    spec = scenario.platform.transcode
+    yield from dict.fromkeys(pool.instance for pool in spec.pools if pool.instance not in (None, spec.instance))
