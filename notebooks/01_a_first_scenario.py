@@ -112,8 +112,9 @@ is_same
 # The profile holds what a stream costs on a node, as it was measured once on a real pipeline. Each replication is
 # another day, with other broadcasters and other coefficients from within the measurement's intervals.
 #
-# The list above the table says what the answer rests on. *Mean* is over the days; its *95 % interval* narrows with more
-# of them; between *95 % of days* lies the next single day, which no number of replications makes more alike.
+# The list above the table says what the answer rests on. *Mean* is over the days, with its *95 % interval*. Of that,
+# *± noise* is what more replications would shrink, and *± ignorance* what only another measurement would. Between
+# *95 % of days* lies the next single day.
 
 # %%
 with tqdm(total=REPLICATIONS, desc="replications") as bar:

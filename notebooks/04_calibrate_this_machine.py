@@ -207,6 +207,7 @@ with tqdm(total=20, desc="replications") as bar:
         second_profile=shipped,
         replications=10,
         engine="fleet",
+        split=False,
         progress=lambda done, _: bar.update(done - bar.n),
     )
 table = both.table().set_axis(both.differences["metric"])

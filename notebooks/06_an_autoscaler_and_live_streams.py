@@ -69,6 +69,7 @@ with tqdm(total=2 * REPLICATIONS, desc="replications") as bar:
         LIVE,
         load_profile(QUEUE.profile),
         replications=REPLICATIONS,
+        split=False,
         progress=lambda done, _: bar.update(done - bar.n),
     )
 results = dict(zip(NAMES, (both.first, both.second), strict=True))
@@ -121,8 +122,8 @@ plt.show()
 # %% [markdown]
 # ## What does the other metric change?
 #
-# First is the guide's autoscaler, second the one that counts who is live. The difference is taken on the same days.
-# What an hour of broadcast costs does not tell them apart: the first fleet is small, and so is what it carries.
+# The difference is taken on the same days. What an hour of broadcast costs does not tell the two apart: the guide's
+# fleet is small, and so is what it carries.
 
 # %%
 DECISIVE = [
@@ -135,7 +136,8 @@ DECISIVE = [
     "viewer_hours_away",
     "usd_per_stream_hour",
 ]
-both.table().set_axis(both.differences["metric"]).loc[DECISIVE].set_index("what")
+table = both.table().set_axis(both.differences["metric"]).loc[DECISIVE].set_index("what")
+table.rename(columns=dict(zip(["first", "second"], NAMES, strict=True)))
 
 # %% [markdown]
 # ## What next?

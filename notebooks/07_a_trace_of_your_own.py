@@ -142,6 +142,7 @@ with tqdm(total=2 * REPLICATIONS, desc="replications") as bar:
             scenario,
             load_profile(scenario.profile),
             replications=REPLICATIONS,
+            split=False,
             progress=lambda *_: bar.update(),
         )
 AUDIENCE = ["viewers_peak", "egress_peak_bps", "origin_egress_peak_bps", "egress_usd_per_month"]
