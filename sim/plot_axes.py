@@ -160,7 +160,7 @@ def draw_bars(axes: Axes, bars: Sequence[Bar]) -> None:
     axes.tick_params(axis="y", length=0)
     axes.set_xlim(0, max(axes.get_xlim()[1], 1e-9))
     axes.xaxis.set_major_locator(MaxNLocator(MOST_NUMBERS_BELOW_BARS))
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,g}"))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.10g}"))
     axes.grid(False, axis="y")
     axes.grid(True, axis="x")
     axes.spines["left"].set_visible(False)
@@ -185,7 +185,7 @@ def _scale_y(axes: Axes, positive: Floats, *, top: float | None) -> None:
         axes.set_ylabel(f"{axes.get_ylabel()} (log axis)")
     else:
         axes.set_ylim(0, top)
-    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,g}"))
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.10g}"))
 
 
 def _draw_mark(axes: Axes, mark: Level) -> None:

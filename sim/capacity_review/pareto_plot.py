@@ -6,6 +6,7 @@ import itertools
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -29,11 +30,11 @@ TITLE = "What does it cost to leave less viewer-time unserved?"
 def pareto(review: Review) -> Figure:
     """Return cost against viewer-time that is not served, of each finalist and way to buy; or cost alone.
 
-    Where all viewer-time is served by each of them, the points stand one below the other, the cheapest on top.
+    Where all viewer-time is served by each of them, the ways to buy a type stand one below the other.
     """
     points = review.purchases.assign(name=[f"{row.instance}, {row.way}" for row in review.purchases.itertuples()])
     if not (points[RISK] >= NO_RISK).any():
-        return _cost_alone(review, points.sort_values(COST, kind="stable"))
+        return _cost_alone(review, points)
     figure = titled(TITLE, height_in=4.3)
     axes = figure.subplots()
     front = points.set_index("name").loc[list(review.front)]
@@ -69,10 +70,6 @@ def _draw_points(axes: Axes, review: Review, points: pd.DataFrame) -> None:
 def _name_what_is_shown(figure: Figure, review: Review, front: pd.DataFrame) -> None:
     """Write the points of the front by their numbers, and what colours and shapes stand for."""
     types = [Line2D([], [], color=colour, linewidth=4, label=name) for name, colour in colours_of(review).items()]
-    ways = [
-        Line2D([], [], color=INK, marker=marker, linestyle="", markerfacecolor="white", label=short_way(way))
-        for way, marker in _markers(review.purchases).items()
-    ]
     numbered = [
         Line2D([], [], linestyle="", label=f"{number}  {short_name(row)}: {_usd(row)}, {_share(row[RISK])}")
         for number, (_, row) in enumerate(front.iterrows(), start=1)
@@ -80,24 +77,33 @@ def _name_what_is_shown(figure: Figure, review: Review, front: pd.DataFrame) -> 
     title = "Nothing else is both cheaper and safer than"
     plain: dict[str, Any] = {"frameon": False, "alignment": "left", "borderaxespad": 0.0}
     figure.legend(handles=numbered, loc="outside lower left", title=title, handlelength=0, handletextpad=0, **plain)
-    figure.legend(handles=[*types, *ways], loc="outside right upper", **plain)
+    figure.legend(handles=[*types, *_ways(review.purchases)], loc="outside right upper", **plain)
 
 
 def _cost_alone(review: Review, points: pd.DataFrame) -> Figure:
-    figure = titled(TITLE, height_in=0.22 * len(points) + 1.2)
+    colours, markers = colours_of(review), _markers(points)
+    figure = titled(TITLE, height_in=0.17 * len(colours) * len(markers) + 1.2)
     axes = figure.subplots()
     axes.set_title("Nothing: each of them serves all viewer-time, so cost alone decides")
-    colours, markers = colours_of(review), _markers(points)
-    for place, row in enumerate(points.to_dict("records")):
-        colour, low, high = colours[row["instance"]], row[f"{COST}_low"], row[f"{COST}_high"]
+    apart = dict(zip(markers, np.linspace(-0.3, 0.3, len(markers)), strict=True))
+    for row in points.to_dict("records"):
+        colour = colours[row["instance"]]
+        place = list(colours).index(row["instance"]) + apart[row["way"]]
         face = colour if row["name"] in review.front else "white"
-        axes.plot([low, high], [place, place], color=colour, linewidth=1.2)
-        axes.plot(row[COST], place, markers[row["way"]], color=colour, markerfacecolor=face, markersize=7)
-        axes.annotate(_usd(row), (high, place), xytext=(6, 0), textcoords="offset points", va="center")
-    name_rows(axes, [short_name(row) for _, row in points.iterrows()])
-    axes.set_xlim(0, 1.2 * float(points[f"{COST}_high"].max()))
+        axes.plot([row[f"{COST}_low"], row[f"{COST}_high"]], [place, place], color=colour, linewidth=1.2)
+        axes.plot(row[COST], place, markers[row["way"]], color=colour, markerfacecolor=face, markersize=6)
+    name_rows(axes, list(colours))
+    axes.set_xlim(0, None)
     axes.set_xlabel("transcode nodes, USD per month")
+    figure.legend(handles=_ways(points), loc="outside lower left", frameon=False, ncols=len(markers))
     return figure
+
+
+def _ways(points: pd.DataFrame) -> list[Line2D]:
+    return [
+        Line2D([], [], color=INK, marker=marker, linestyle="", markerfacecolor="white", label=short_way(way))
+        for way, marker in _markers(points).items()
+    ]
 
 
 def _markers(points: pd.DataFrame) -> dict[str, str]:

@@ -74,6 +74,7 @@ def cost(review: Review) -> Figure:
     below.set_ylim(-0.8, 0.8)
     for axes in (above, below):
         axes.set_xlim(0, axes.get_xlim()[1] * 1.08)
+        whole_numbers(axes, most_ticks=4)
     return figure
 
 
@@ -83,6 +84,11 @@ def sensitivity(review: Review) -> Figure:
     shown = review.influences[:MOST_SOURCES]
     title = "Which unknown could change the choice, and what is it worth to know?"
     figure = titled(title, height_in=0.36 * len(shown) + 1.5)
+    if not any(one.seen_usd_per_month > 0 for one in shown):
+        moved = figure.subplots()
+        moved.set_title("To know any one of them is worth 0 USD per month: the choice stays the same")
+        _draw_ends(moved, shown, review)
+        return figure
     moved, worth = figure.subplots(1, 2, sharey=True, width_ratios=(2.2, 1.0))
     _draw_ends(moved, shown, review)
     _draw_worth(worth, shown)
@@ -143,7 +149,7 @@ def _draw_worth(axes: Axes, shown: Sequence[Influence]) -> None:
     axes.grid(False, axis="y")
     axes.grid(True, axis="x")
     axes.spines["left"].set_visible(False)
-    whole_numbers(axes)
+    whole_numbers(axes, most_ticks=3)
 
 
 PLOTS: dict[str, Plot] = {

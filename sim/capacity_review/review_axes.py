@@ -7,12 +7,14 @@ from collections.abc import Sequence
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter
+from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from sim.capacity_review.result import Review
 from sim.plot_axes import BLUE, GREEN, INK, ORANGE, PURPLE, SKY, VERMILION, WIDTH_IN
 
 OF_TYPES = (BLUE, VERMILION, GREEN, ORANGE, PURPLE, SKY, INK)
+
+MOST_TICKS = 5
 
 
 def colours_of(review: Review) -> dict[str, str]:
@@ -39,9 +41,11 @@ def name_rows(axes: Axes, names: Sequence[str]) -> None:
     whole_numbers(axes)
 
 
-def whole_numbers(axes: Axes) -> None:
-    """Write the numbers of the x axis with commas between thousands."""
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,g}"))
+def whole_numbers(axes: Axes, *, most_ticks: int = MOST_TICKS) -> None:
+    """Write the numbers of the x axis with commas between thousands, so few that long ones have room."""
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.10g}"))
+    if axes.get_xscale() == "linear":
+        axes.xaxis.set_major_locator(MaxNLocator(most_ticks))
 
 
 def usd_text(usd: float) -> str:
