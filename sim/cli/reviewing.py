@@ -42,6 +42,12 @@ def review(
     loaded, chosen, overridden = scenario_and_profile(file, profile)
     from sim.capacity_review.stages import review as review_types
 
+    if out:
+        from sim.capacity_review.folder import MARKER
+        from sim.whole_folder import require_place
+
+        require_place(out, MARKER, "review")
+
     names = [name.strip() for name in instances.split(",") if name.strip()]
     try:
         with StageBars(quiet) as bars:

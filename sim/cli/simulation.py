@@ -69,6 +69,11 @@ def run(
     ask_budget(loaded, fewest, force)
     from sim.replication import run as simulate
 
+    if out:
+        from sim.results import MARKER
+        from sim.whole_folder import require_place
+
+        require_place(out, MARKER, "result")
     if timeline:
         from sim.whole_file import require_writable
 

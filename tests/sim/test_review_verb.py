@@ -87,3 +87,17 @@ def test_bad_input_says_what_to_do_and_where(verb, arguments, more, message):
     out, err, code = verb(*arguments, more=more)
     assert (out, code) == ("", 2)
     assert message in err
+
+
+def test_a_place_that_holds_something_else_is_refused_before_the_work(verb, tmp_path):
+    (tmp_path / "mine").mkdir()
+    out, err, code = verb("--instances", TYPES, "--out", "mine")
+    assert (out, code) == ("", 1)
+    assert err == "mine exists and is not a review of headroom; choose another --out\n"
+
+
+def test_the_folder_has_report_answer_and_tables(verb, tmp_path):
+    _, _, code = verb("--instances", TYPES, "--out", "found", "-q")
+    assert code == 0
+    files = {"answer.json", "measure_next.csv", "purchases.csv", "report.html", "review.json", "types.csv"}
+    assert {path.name for path in (tmp_path / "found").iterdir()} == files
