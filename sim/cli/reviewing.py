@@ -73,12 +73,13 @@ def review(
 
         print(to_json(found.document()), end="")
         return
-    _print(found, "the profile given by --profile" if overridden else "the profile named by the scenario")
+    print_review(found, "the profile given by --profile" if overridden else "the profile named by the scenario")
     if out:
         print(f"Report: {out / 'report.html'}")
 
 
-def _print(found: Review, choice: str) -> None:
+def print_review(found: Review, choice: str) -> None:
+    """Print a review: the question, what it rests on, the tables, how it went, and last the answer."""
     from sim.capacity_review.text import BEST_TO_SHOW, OF_NODE, notes
 
     print(found.scenario.title, "", found.scenario.question, "", sep="\n")
