@@ -8,7 +8,6 @@ import json
 import math
 import os
 import platform
-import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -21,7 +20,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from scenarios.catalogue import load_catalogue
-from scenarios.errors import NotReady, Problem, ScenarioError
+from scenarios.errors import Problem, ScenarioError
 from scenarios.profile import Profile
 from scenarios.scenario import Scenario
 from sim.accelerated import encoding_accelerator
@@ -40,13 +39,15 @@ from sim.ranges import ranges
 from sim.slo_attainment import Attainment, attainment
 from sim.statistics.sequential import Attained, attained
 from sim.timeline import Records, timeline_text
-from sim.whole_file import write_whole
+from sim.whole_file import write_folder, write_whole
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 RESULT_VERSION = 3
 COST = "transcode_usd_per_month"
+MARKED = {"mark": "run.json", "what": "a result"}
+"""How a result folder is told from any other (`sim.whole_file.require_folder`)."""
 FRAMES = ("ticks", "broadcasts", "nodes", "events")
 
 
@@ -250,18 +251,7 @@ class RunResult:
         Raises:
             NotReady: the folder cannot be written, or holds something that is not a result.
         """
-        if folder.exists() and not (folder / "run.json").is_file():
-            raise NotReady(f"{folder} exists and is not a result of headroom; choose another --out")
-        try:
-            folder.parent.mkdir(parents=True, exist_ok=True)
-            with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}-") as name:
-                self._fill(Path(name) / "result")
-                if folder.exists():
-                    folder.rename(Path(name) / "replaced")
-                (Path(name) / "result").rename(folder)
-        except OSError as error:
-            raise NotReady(f"{folder} cannot be written ({error.strerror}); choose another --out") from error
-        return folder
+        return write_folder(folder, self._fill, **MARKED)
 
     def write_timeline(self, path: Path, replication: int = 0) -> Path:
         """Write one replication as a trace that Perfetto opens (`sim.timeline`).

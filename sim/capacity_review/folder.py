@@ -5,19 +5,20 @@ from __future__ import annotations
 import datetime
 import os
 import platform
-import tempfile
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from scenarios.errors import NotReady
 from sim.csv_file import write_csv
 from sim.results import to_json
+from sim.whole_file import write_folder
 
 if TYPE_CHECKING:
     from sim.capacity_review.result import Review
 
 REVIEW_VERSION = 1
+MARKED = {"mark": "review.json", "what": "a review"}
+"""How the folder of a review is told from any other (`sim.whole_file.require_folder`)."""
 
 
 def write(review: Review, folder: Path) -> Path:
@@ -29,18 +30,7 @@ def write(review: Review, folder: Path) -> Path:
     Raises:
         NotReady: the folder cannot be written, or holds something that is not a review.
     """
-    if folder.exists() and not (folder / "review.json").is_file():
-        raise NotReady(f"{folder} exists and is not a review of headroom; choose another --out")
-    try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}-") as name:
-            _fill(review, Path(name) / "review")
-            if folder.exists():
-                folder.rename(Path(name) / "replaced")
-            (Path(name) / "review").rename(folder)
-    except OSError as error:
-        raise NotReady(f"{folder} cannot be written ({error.strerror}); choose another --out") from error
-    return folder
+    return write_folder(folder, lambda path: _fill(review, path), **MARKED)
 
 
 def _fill(review: Review, folder: Path) -> None:

@@ -40,6 +40,11 @@ def review(
     from scenarios.errors import ScenarioError
 
     loaded, chosen, overridden = scenario_and_profile(file, profile)
+    if out:
+        from sim.capacity_review.folder import MARKED
+        from sim.whole_file import require_folder
+
+        require_folder(out, **MARKED)
     from sim.capacity_review.stages import review as review_types
 
     names = [name.strip() for name in instances.split(",") if name.strip()]

@@ -363,3 +363,20 @@ def test_a_promise_is_kept_day_by_day():
     assert [missed.metric for missed in found.missed] == ["refused_fraction", "start_wait_p95_s"]
     assert not found.is_met
     assert not found.is_out_of_reach
+
+
+def test_a_day_on_which_nobody_asked_keeps_every_promise_and_one_on_which_nobody_could_start_does_not():
+    days = {"refused_fraction": [np.nan, 0.0, 0.0], "start_wait_p95_s": [np.nan, np.nan, 2.0]}
+    days |= {"unserved_viewer_fraction": [np.nan, 0.0, 0.0], "recovery_s": [np.nan, np.inf, 0.0]}
+    rows = [(day, metric, value) for metric, of in days.items() for day, value in enumerate(of)]
+    values = pd.DataFrame(rows, columns=["replication", "metric", "value"])
+    slo = Slo(refused_fraction=0.1, start_wait_p95_s=5.0, unserved_viewer_fraction=0.0, recovery_s=60.0)
+    found = attainment(values, slo)
+    assert found.kept.tolist() == [True, False, True]
+    wait = next(missed for missed in found.missed if missed.metric == "start_wait_p95_s")
+    assert wait.text.endswith("2 s in the mean, 5 s promised, missed on 1 day")
+
+
+def test_a_platform_that_nobody_asks_keeps_its_promise(short_stages):
+    empty = platform(**{"workload.broadcasts.peak_concurrent": 1e-4, "horizon.horizon_s": 600.0})
+    assert run(empty, profiles.profile(), replications=2, split=False).promise.is_met
