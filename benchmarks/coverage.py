@@ -6,9 +6,10 @@ is no bias and what is measured is the interval alone. A path is so long that tw
 wait to ±5 %, which `auto` asks for by default: shorter ones would leave the rule nothing but its most replications,
 longer ones would let it stop at its first look. The length comes from paths of another seed.
 
-A quantile is that of each replication, and its interval holds their median, by order statistics over replications:
-the customers of a path follow each other's waits, so order statistics over all of them promise too much. That is the
-second null; the first is the interval of the mean that takes the customers of one path for independent.
+A quantile is that of each replication, and its interval holds their median, by order statistics over replications, of
+twenty the 6th and the 15th, which cover a median in 95.9 % of samples. The customers of a path follow each other's
+waits, so order statistics over all of them promise too much. That is the second null; the first is the interval of the
+mean that takes the customers of one path for independent.
 """
 
 from __future__ import annotations

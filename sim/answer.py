@@ -12,8 +12,13 @@ from sim.fleet_grounds import shares_of_kinds
 from sim.format import interval_text
 from sim.node_plan import RESOURCE_NAMES
 from sim.results import RunResult
+from sim.statistics.intervals import quantile_interval
 
 DAY_S = 86_400.0
+SUFFICES = 0.9
+"""Share of days for which a fleet is told that suffices."""
+FEWEST_FOR_A_QUANTILE = 10
+"""Days."""
 TOO_MANY_REFUSED = 0.01
 """Share of broadcasts refused from which a fleet is not called what is needed."""
 
@@ -78,7 +83,19 @@ def _size(result: RunResult, text: dict[str, str]) -> str:
         return f"{asked} find no more than {text['nodes_peak']} {room}, which are too few."
     days = days_text(result, "nodes_peak")
     on_most_days = f"; 95 % of days need {days}" if days else ""
-    return f"{asked} need {text['nodes_peak']} {room}{on_most_days}."
+    return f"{asked} need {text['nodes_peak']} {room}{on_most_days}.{_suffices(result)}"
+
+
+def _suffices(result: RunResult) -> str:
+    """Return how many nodes suffice on nine days of ten, by order statistics; empty where the fleet is a range."""
+    if "nodes_peak" in result.ranges or result.replications < FEWEST_FOR_A_QUANTILE:
+        return ""
+    peaks = result.values.loc[result.values["metric"] == "nodes_peak", "value"].to_numpy(float)
+    value, low, high = quantile_interval(peaks, SUFFICES)
+    ends = (
+        f"{low:,.0f} … {high:,.0f}" if math.isfinite(high) else f"at least {low:,.0f}; so few days bound no upper end"
+    )
+    return f" On {SUFFICES:.0%} of days {math.ceil(value):,} suffice ({ends})."
 
 
 def _node(result: RunResult) -> str:

@@ -341,7 +341,8 @@ def read_result(folder: Path) -> RunResult:
 
 
 def _no_result(folder: Path, message: str) -> ScenarioError:
-    return ScenarioError([Problem(str(folder), None, None, "", message, "run the scenario again")])
+    hint = "run the scenario again; a run.json in it holds scenario, profile and seed as they were used"
+    return ScenarioError([Problem(str(folder), None, None, "", message, hint)])
 
 
 def to_json(document: dict[str, Any]) -> str:

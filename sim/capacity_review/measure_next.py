@@ -39,6 +39,7 @@ MEANINGS = {
     "engine table for ": "how well the published engine table holds for {}",
     "GPU memory on ": "GPU memory that a rung takes on {}",
     "densities of ": "published stream densities of {}",
+    "the profile's joint draws": "what the measurement behind the profile left open",
 }
 """How the names that `sim.engines.Position` is asked for begin → what is not known, in words."""
 

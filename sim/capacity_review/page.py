@@ -23,11 +23,12 @@ from sim.whole_file import write_whole
 
 CAPTIONS = {
     "pareto": "Each point is a type with its nodes bought in one way; filled ones are on the front: nothing else costs "
-    "less and leaves less viewer-time unserved. Whiskers are 95 % intervals of the means.",
+    "less and leaves less viewer-time unserved. Whiskers are 95 % intervals of the means; along the cost "
+    "of types that nobody measured they are ranges, which such types share in part. A long one runs out of the frame.",
     "fleet": "Nodes that boot, serve or drain, as the scenario buys them. Lines are means over days; where a line is "
     "solid, 95 % of days lie in the band around it.",
     "cost": "Transcode nodes by type and way to buy; ingest, chat and delivery are the same whatever the type, and "
-    "shown for the leader's days. Whiskers are 95 % intervals of the means.",
+    "shown for the leader's days. Bars are means; whiskers, their 95 % intervals or the range of what nobody measured.",
     "node": "The dot is in the middle of everything that is not known about a type, the bar reaches from its costly to "
     "its cheap end; beside it, what is full first.",
     "sensitivity": "Left, how often the leader is the cheapest in the tenth of the joint draws at each end of what is "
@@ -39,7 +40,9 @@ VALUE_AND_ENDS = re.compile(r"([^()]+) (\([^()]* … [^()]*\))")
 NUMBER = re.compile(r"[–\d]")
 """How the cells of a column of numbers begin."""
 OF_WORDS = ("list price",)
-"""Columns that begin with a digit and are read as text."""
+"""Columns that begin with a digit and are read as text: a price, and the day it was read."""
+EXTRAPOLATED = "EXTRAPOLATED"
+"""How `sim.coverage` begins what it says of a profile that is used beyond its range."""
 
 
 def write_review_page(review: Review, path: Path) -> Path:
@@ -63,6 +66,7 @@ def _facts(review: Review) -> dict[str, Any]:
     return {
         "answer": review.answer(),
         "day": _day(review),
+        "beyond": list(_beyond(review)),
         "objectives": list(_objectives(review)),
         "share_of_days": f"{review.slo.share_of_days:.0%}",
         "leader": review.leader,
@@ -112,12 +116,18 @@ def _rows(table: pd.DataFrame, *, by: str | None = None) -> dict[str, Any]:
     ]
     groups: dict[str, list[list[tuple[str, str, bool]]]] = {}
     for name, row in zip(table[by] if by else [""] * len(table), shown.itertuples(index=False), strict=True):
-        cells = [(*_value_and_ends(cell), number) for cell, number in zip(row, is_number, strict=True)]
+        cells = [
+            (*_value_and_ends(cell, column), number)
+            for cell, column, number in zip(row, shown.columns, is_number, strict=True)
+        ]
         groups.setdefault(name, []).append(cells)
     return {"titles": list(zip(shown.columns, is_number, strict=True)), "groups": list(groups.items())}
 
 
-def _value_and_ends(cell: str) -> tuple[str, str]:
+def _value_and_ends(cell: str, column: str) -> tuple[str, str]:
+    if column in OF_WORDS:
+        value, _, date = cell.partition(", ")
+        return value, date
     found = VALUE_AND_ENDS.fullmatch(cell)
     return (found[1], found[2]) if found else (cell, "")
 
@@ -145,13 +155,21 @@ def _own_grounds(review: Review, told: set[str]) -> Iterator[tuple[str, list[str
             yield name, own
 
 
+def _beyond(review: Review) -> Iterator[tuple[str, list[str]]]:
+    """Yield which types are judged beyond what the profile was measured for, the answer's first, and in what."""
+    types: dict[tuple[str, ...], list[str]] = {}
+    for name in sorted(review.candidates, key=lambda name: name != review.leader):
+        lines = [line for line in review.result(name).rests_on() if line.startswith(EXTRAPOLATED)]
+        if lines:
+            types.setdefault(tuple(line.partition(": ")[2] for line in lines), []).append(name)
+    for respects, names in types.items():
+        yield " and ".join(names), list(respects)
+
+
 def _command(review: Review) -> str:
     days = next(iter(review.finals.values())).replications
-    is_extrapolated = any(
-        line.startswith("EXTRAPOLATED") for name in review.candidates for line in review.result(name).rests_on()
-    )
     return (
         f"headroom review scenario.yaml --instances {','.join(review.candidates)} "
         f"--profile {profile_argument(review.profile)} --seed {review.seed} --replications {days} --out review"
-        + (" --extrapolate" if is_extrapolated and not review.scenario.extrapolate else "")
+        + (" --extrapolate" if any(_beyond(review)) and not review.scenario.extrapolate else "")
     )

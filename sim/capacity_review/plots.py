@@ -1,6 +1,7 @@
 """Figures of a review, each titled by the question it answers; a type has one colour in all of them.
 
-Types stand from the cheapest on. A whisker is the 95 % interval of a mean, a band is where 95 % of days lie.
+Types stand from the cheapest on. A whisker is the 95 % interval of a mean, or the
+range of what nobody measured; a band is where 95 % of days lie.
 """
 
 from __future__ import annotations
@@ -18,7 +19,15 @@ from sim.capacity_review.measure_next import Influence
 from sim.capacity_review.node_plot import node_holds
 from sim.capacity_review.pareto_plot import pareto
 from sim.capacity_review.result import Review
-from sim.capacity_review.review_axes import colours_of, name_rows, titled, usd_text, whole_numbers
+from sim.capacity_review.review_axes import (
+    colours_of,
+    month_text,
+    name_rows,
+    short_way,
+    titled,
+    usd_text,
+    whole_numbers,
+)
 from sim.capacity_review.screening import COST
 from sim.metrics import METRICS
 from sim.plot_axes import BLUE, FAINT, GREY, INK, VERMILION, Bar, Line, draw_bars, draw_lines, hours, stacked, styled
@@ -65,6 +74,7 @@ def cost(review: Review) -> Figure:
     below.set_ylim(-0.8, 0.8)
     for axes in (above, below):
         axes.set_xlim(0, axes.get_xlim()[1] * 1.08)
+        whole_numbers(axes, most_ticks=4)
     return figure
 
 
@@ -74,6 +84,11 @@ def sensitivity(review: Review) -> Figure:
     shown = review.influences[:MOST_SOURCES]
     title = "Which unknown could change the choice, and what is it worth to know?"
     figure = titled(title, height_in=0.36 * len(shown) + 1.5)
+    if not any(one.seen_usd_per_month > 0 for one in shown):
+        moved = figure.subplots()
+        moved.set_title("To know any one of them is worth 0 USD per month: the choice stays the same")
+        _draw_ends(moved, shown, review)
+        return figure
     moved, worth = figure.subplots(1, 2, sharey=True, width_ratios=(2.2, 1.0))
     _draw_ends(moved, shown, review)
     _draw_worth(worth, shown)
@@ -83,28 +98,20 @@ def sensitivity(review: Review) -> Figure:
 def _transcode_bars(review: Review) -> list[Bar]:
     colours = colours_of(review)
     rows = review.purchases.set_index("instance", drop=False)
-    return [
-        _usd_bar(f"{name}, {row.way}", *(float(row[end]) for end in _ends(COST)), colour=colours[name])
-        for name in colours
-        for _, row in rows.loc[[name]].iterrows()
-    ]
+    bars = []
+    for name, colour in colours.items():
+        for row in rows.loc[[name]].to_dict("records"):
+            usd, low, high = (float(row[end]) for end in (COST, f"{COST}_low", f"{COST}_high"))
+            text = month_text(usd, low, high, is_range=row["is_range"])
+            bars.append(Bar(f"{name}, {short_way(row['way'])}", usd, low, high, text, colour))
+    return bars
 
 
 def _part(review: Review, metric: str) -> Bar:
     """Return the bar of a part of the platform that is the same whatever the type; of the leader's days."""
     row = review.finals[review.leader].summary.set_index("metric").loc[metric]
     mean, low, high = (float(row[end]) for end in ("mean", "low", "high"))
-    return _usd_bar(METRICS[metric].meaning, mean, low, high, colour=GREY)
-
-
-def _usd_bar(label: str, mean: float, low: float, high: float, *, colour: str) -> Bar:
-    mean_text, *ends = (usd_text(value) for value in (mean, low, high))
-    between = f" ({ends[0]} … {ends[1]})" if ends[0] != ends[1] else ""
-    return Bar(label, mean, low, high, f"{mean_text} USD{between}", colour)
-
-
-def _ends(metric: str) -> tuple[str, str, str]:
-    return metric, f"{metric}_low", f"{metric}_high"
+    return Bar(METRICS[metric].meaning, mean, low, high, month_text(mean, low, high, is_range=False), GREY)
 
 
 def _draw_ends(axes: Axes, shown: Sequence[Influence], review: Review) -> None:
@@ -142,7 +149,7 @@ def _draw_worth(axes: Axes, shown: Sequence[Influence]) -> None:
     axes.grid(False, axis="y")
     axes.grid(True, axis="x")
     axes.spines["left"].set_visible(False)
-    whole_numbers(axes)
+    whole_numbers(axes, most_ticks=3)
 
 
 PLOTS: dict[str, Plot] = {

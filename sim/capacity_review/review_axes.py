@@ -7,12 +7,14 @@ from collections.abc import Sequence
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter
+from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from sim.capacity_review.result import Review
 from sim.plot_axes import BLUE, GREEN, INK, ORANGE, PURPLE, SKY, VERMILION, WIDTH_IN
 
 OF_TYPES = (BLUE, VERMILION, GREEN, ORANGE, PURPLE, SKY, INK)
+
+MOST_TICKS = 5
 
 
 def colours_of(review: Review) -> dict[str, str]:
@@ -39,11 +41,27 @@ def name_rows(axes: Axes, names: Sequence[str]) -> None:
     whole_numbers(axes)
 
 
-def whole_numbers(axes: Axes) -> None:
-    """Write the numbers of the x axis with commas between thousands."""
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,g}"))
+def whole_numbers(axes: Axes, *, most_ticks: int = MOST_TICKS) -> None:
+    """Write the numbers of the x axis with commas between thousands, so few that long ones have room."""
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.10g}"))
+    if axes.get_xscale() == "linear":
+        axes.xaxis.set_major_locator(MaxNLocator(most_ticks))
 
 
 def usd_text(usd: float) -> str:
     """Return dollars: whole ones from 10 on."""
     return f"{usd:,.0f}" if usd >= 10 else f"{usd:.2g}"
+
+
+def month_text(usd: float, low: float, high: float, *, is_range: bool) -> str:
+    """Return dollars with their interval, or their range alone."""
+    value, *ends = (usd_text(one) for one in (usd, low, high))
+    if ends[0] == ends[1]:
+        return f"{value} USD"
+    between = f"{ends[0]} … {ends[1]}"
+    return f"{between} USD" if is_range else f"{value} USD ({between})"
+
+
+def short_way(way: str) -> str:
+    """Return a way to buy without what it is made of in brackets."""
+    return way.partition(" (")[0]

@@ -12,6 +12,7 @@ import pandas as pd
 from sim.capacity_review.decision import Proportion
 from sim.capacity_review.finals import LEAST
 from sim.capacity_review.measure_next import Influence
+from sim.capacity_review.result import NO_RISK
 from sim.capacity_review.screening import COST, values_of
 from sim.capacity_review.standings import others_stand_at
 from sim.format import interval_text, range_text
@@ -39,7 +40,7 @@ def _type_row(row: Mapping[str, Any]) -> dict[str, str]:
         "type": row["instance"],
         "a node holds": _places(row, "…"),
         "binds": f"{RESOURCE_NAMES[row['binding']]}; {others_stand_at(row)}",
-        "nodes at the peak": _ends(row, "nodes_peak", "nodes", of_range=row["is_range"]),
+        "nodes at the peak": _ends(row, "nodes_peak", "nodes", of_range=row["is_range"]).replace(" nodes", ""),
         "USD/month": _ends(row, COST, "", of_range=row["is_range"]),
         "USD/h of broadcast": _ends(row, "usd_per_stream_hour", "", of_range=row["is_range"]),
         "keeps the promise": f"{row['kept_days']:.0%} ({row['kept_low']:.0%} … {row['kept_high']:.0%})",
@@ -67,7 +68,7 @@ def purchase_table(review: Review) -> pd.DataFrame:
                 "keeps the promise": f"{row['kept_days']:.0%}",
                 "interrupted": _number(row["interrupted"], "broadcasts"),
                 "viewer-hours lost": _number(row["viewer_hours_lost"], ""),
-                "viewer-time not served": _number(row["unserved_viewer_fraction"], "1"),
+                "viewer-time not served": _risk(row["unserved_viewer_fraction"]),
                 "on the front": "yes" if name in review.front else "",
                 "days": f"{row['replications']}",
             }
@@ -144,9 +145,9 @@ def _distance(review: Review) -> Iterator[str]:
         ratio = ratio_interval(values_of(review.finals[name], COST), usd, stream(review.seed, 0, "bootstrap"))
         misses = name not in review.keeping
         promise = f" but keeps the promise only on {review.promises[name].text}" if misses else ""
-        told.append(f"{name} {ratio.value:.2f} times ({ratio.low:.2f} … {ratio.high:.2f}) as much{promise}")
+        told.append(f"{name} costs {ratio.value:.2f} times ({ratio.low:.2f} … {ratio.high:.2f}) as much{promise}")
     if told:
-        yield f"On the same days cost {', '.join(told)}."
+        yield f"On the same days {', '.join(told)}."
 
 
 def _size(row: pd.Series[Any]) -> str:
@@ -264,3 +265,8 @@ def _ends(row: Mapping[str, Any] | pd.Series[Any], metric: str, unit: str, *, of
 
 def _number(value: float, unit: str) -> str:
     return interval_text(value, math.nan, math.nan, unit)[0].removesuffix(f" {unit}")
+
+
+def _risk(fraction: float) -> str:
+    """Return a share of viewer-time, or that it is less than can be told from none."""
+    return f"< {100 * NO_RISK:g} %" if 0 < fraction < NO_RISK else _number(fraction, "1")

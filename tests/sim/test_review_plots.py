@@ -113,7 +113,8 @@ def test_pareto_draws_each_way_to_buy_and_names_the_front(review, figures):
     rows = review.purchases
     assert markers(figures["pareto"]) == {(row[COST], 100 * row[RISK]) for row in rows.to_dict("records")}
     told = [text for text in shown(figures["pareto"]) if text[0].isdigit() and ":" in text]
-    assert [text.split("  ")[1].split(":")[0] for text in told] == list(review.front)
+    short = [name.removesuffix(" (on demand + spot)") for name in review.front]
+    assert [text.split("  ")[1].split(":")[0] for text in told] == short
     filled = [line for line in figures["pareto"].axes[0].lines if line.get_marker() in "os^D"]
     on_front = [line for line in filled if line.get_markerfacecolor() == line.get_color()]
     assert len(on_front) == len(review.front)
@@ -122,12 +123,23 @@ def test_pareto_draws_each_way_to_buy_and_names_the_front(review, figures):
 def test_without_any_risk_cost_decides_and_the_plot_says_so(safe):
     figure = pareto(safe)
     assert "cost alone decides" in " ".join(shown(figure))
-    ranked = safe.purchases.sort_values(COST)
-    names = [f"{row.instance}, {row.way}" for row in ranked.itertuples()]
-    assert [label.get_text() for label in figure.axes[0].get_yticklabels()] == names
-    assert markers(figure) == {(usd, place) for place, usd in enumerate(ranked[COST])}
+    places = {usd: place for usd, place in markers(figure)}
+    for place, name in enumerate(colours_of(safe)):
+        own = safe.purchases[safe.purchases["instance"] == name][COST]
+        assert {round(places[usd]) for usd in own} == {place}
+    assert len(places) == len(safe.purchases)
     assert overlaps(figure) == []
-    assert safe.front == (names[0],)
+    cheapest = safe.purchases.loc[safe.purchases[COST].idxmin()]
+    assert safe.front == (f"{cheapest['instance']}, {cheapest['way']}",)
+
+
+@pytest.mark.parametrize("name", ["pareto", "cost"])
+def test_millions_have_room_and_are_written_out(review, name):
+    usd = {column: review.purchases[column] * 5_000 for column in (COST, f"{COST}_low", f"{COST}_high")}
+    figure = PLOTS[name](dataclasses.replace(review, purchases=review.purchases.assign(**usd)))
+    assert overlaps(figure) == []
+    assert not [text for text in shown(figure) if "e+" in text]
+    assert any(text.endswith(",000,000") for text in shown(figure))
 
 
 def test_fleet_draws_the_mean_of_the_paid_nodes_of_each_finalist(review, figures):
@@ -160,7 +172,7 @@ def test_a_node_has_its_range_and_its_middle(review, figures):
 
 
 def test_sensitivity_draws_both_ends_and_the_noise(review, figures):
-    moved, worth = figures["sensitivity"].axes
+    (moved,) = figures["sensitivity"].axes
     first = review.influences[:MOST_SOURCES]
     bars = [line for line in moved.lines if line.get_linewidth() == 6]
     for line, one in zip(bars, first, strict=True):
@@ -169,8 +181,22 @@ def test_sensitivity_draws_both_ends_and_the_noise(review, figures):
         assert (line.get_color() == VERMILION) == one.moves
     band = moved.patches[0]
     assert band.get_width() == pytest.approx(100 * max(one.null_moves for one in first))
-    assert [bar.get_width() for bar in worth.patches] == [one.seen_usd_per_month for one in first]
-    assert worth.lines[0].get_xdata()[0] == max(one.null_high_usd_per_month for one in first)
+    assert "is worth 0 USD per month" in " ".join(shown(figures["sensitivity"]))
+
+
+def test_sensitivity_draws_what_knowing_is_worth_where_it_is_worth_something(review):
+    worth = [
+        dataclasses.replace(one, seen_usd_per_month=90.0, null_high_usd_per_month=50.0) for one in review.influences
+    ]
+    worth[0] = dataclasses.replace(worth[0], usd_per_month=4_321.4, seen_usd_per_month=4_321.4)
+    changed = dataclasses.replace(review)
+    changed.__dict__["influences"] = tuple(worth)
+    figure = PLOTS["sensitivity"](changed)
+    axes = figure.axes[1]
+    assert [bar.get_width() for bar in axes.patches] == [4_321.4, *[90.0] * (len(axes.patches) - 1)]
+    assert axes.lines[0].get_xdata()[0] == 50.0
+    assert [text.get_text() for text in axes.texts] == ["4,321", *["0"] * (len(axes.patches) - 1)]
+    assert overlaps(figure) == []
 
 
 def test_a_type_has_one_colour_and_dollars_no_cents(review):

@@ -205,6 +205,16 @@ def test_a_place_that_holds_something_else_is_refused_before_the_work(tmp_path, 
     assert "is not a result of headroom" in capsys.readouterr().err
 
 
+def test_a_result_of_another_version_is_refused_by_its_number_and_says_how_to_have_it_again(tmp_path):
+    folder = run(SMALL, profile(), replications=1, engine="fleet").write(tmp_path / "result")
+    told = folder / "run.json"
+    told.write_text(told.read_text(encoding="utf-8").replace('"headroom_result": 3', '"headroom_result": 2'))
+    with pytest.raises(
+        ScenarioError, match=r"result version 2, this headroom reads 3; run the scenario again; a run.json"
+    ):
+        read_result(folder)
+
+
 def test_a_damaged_result_is_refused(tmp_path):
     folder = run(SMALL, profile(), seed=4).write(tmp_path / "result")
     data = bytearray((folder / "ticks.parquet").read_bytes())

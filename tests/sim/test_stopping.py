@@ -15,6 +15,8 @@ import sim.event_budget
 from headroom import application
 from scenarios.errors import ScenarioError
 from sim import compare, run
+from sim.cli.options import BY
+from sim.cli.shared import asked_replications
 from sim.html_report import page
 from sim.results import read_result
 from sim.statistics.sequential import Precision
@@ -154,7 +156,8 @@ def test_folder_document_and_page_tell_it(found, tmp_path):
 
 def test_the_command_says_how_many_and_why(tmp_path):
     file = tmp_path / "short.yaml"
-    file.write_text("extends: baseline\nset:\n  horizon.horizon_s: 10 min\n")
+    few = "  workload.broadcasts.peak_concurrent: 40\n"
+    file.write_text(f"extends: baseline\nset:\n  horizon.horizon_s: 10 min\n{few}")
 
     def told(*flags):
         done = CliRunner().invoke(application(), [*flags, "-q"])
@@ -171,18 +174,34 @@ def test_the_command_says_how_many_and_why(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("flags", "told"),
+    ("replications", "precision", "told"),
     [
-        (["--replications", "many"], "--replications: many: neither auto nor a whole number from 1 to 10,000"),
-        (["--replications", "0"], "--replications: 0: neither auto"),
-        (["--replications", "99999"], "--replications: 99999: neither auto"),
-        (["--precision", "5"], "--precision: 5: not a share of the mean between 0 and 100 %"),
-        (["--precision", "0%"], "not a share"),
-        (["--precision", "nan"], "not a share"),
-        (["--precision", "1%", "--replications", "5"], "5 replications leave nothing for it to decide"),
-        (["--by", "nodes_pek"], "--by: nodes_pek: no such metric"),
+        ("many", None, "--replications: many: neither auto nor a whole number from 2 to 10,000"),
+        ("1", None, "--replications: 1: neither auto"),
+        ("99999", None, "--replications: 99999: neither auto"),
+        ("-5", None, "--replications: -5: neither auto"),
+        (None, "5", "--precision: 5: not a share of the mean between 0 and 100 %"),
+        (None, "0%", "not a share"),
+        (None, "nan", "not a share"),
+        ("5", "1%", "5 replications leave nothing for it to decide"),
     ],
 )
-def test_flags_that_say_nothing_sensible_are_refused(flags, told):
-    done = CliRunner().invoke(application(), ["run", "scenarios/library/baseline.yaml", *flags])
-    assert told in str(done.exception)
+def test_flags_that_say_nothing_sensible_are_refused(replications, precision, told):
+    with pytest.raises(ScenarioError, match=told):
+        asked_replications([OPEN], replications, precision, BY, least=2)
+
+
+def test_flags_ask_for_what_they_say():
+    """A metric alone moves the rule of a scenario that names no number, and nothing of one that does."""
+    peak = Precision(metric="nodes_peak")
+    assert asked_replications([OPEN], None, None, "nodes_peak", least=1) == (
+        10,
+        {"replications": None, "precision": peak},
+    )
+    assert asked_replications([NAMED], None, None, "nodes_peak", least=1) == (3, {"replications": None})
+    assert asked_replications([NAMED], "auto", None, "nodes_peak", least=1)[1]["precision"] == peak
+    for share in ("2%", "2 %", "0.02", ".02"):
+        assert asked_replications([NAMED], None, share, BY, least=1)[1]["precision"] == Precision(relative=0.02)
+    assert asked_replications([OPEN], "7", None, BY, least=1) == (7, {"replications": 7})
+    done = CliRunner().invoke(application(), ["run", "scenarios/library/baseline.yaml", "--by", "nodes_pek"])
+    assert "--by: nodes_pek: no such metric" in str(done.exception)

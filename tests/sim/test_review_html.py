@@ -68,13 +68,13 @@ def test_the_page_answers_then_shows_then_says_what_it_rests_on(review, text):
 
 
 def test_every_cell_of_every_table_is_there(review, text):
-    """An interval stands below its value, in an element of its own."""
+    """An interval, and the date of a price, stand below the value in an element of their own."""
     seen = Reader(text)
     cells, ends = {cell.strip() for cell in seen.texts["td"]}, set(seen.texts["span"])
     for table in (review.table(), review.purchase_table().drop(columns="type"), review.measure_next().head(8)):
         for cell in table.to_numpy().ravel():
-            value, bracket, rest = cell.partition(" (")
-            assert cell in cells or (value in cells and bracket + rest in {f" {end}" for end in ends})
+            pairs = ((before, f"{mark}{after}") for mark in ("(", "20") for before, _, after in [cell.partition(mark)])
+            assert cell in cells or any(value.rstrip(", ") in cells and below in ends for value, below in pairs)
     titles = seen.texts["th"]
     assert set(review.table().columns) <= set(titles)
     assert set(OF_NODE) < set(titles)
@@ -91,6 +91,24 @@ def test_a_type_that_was_dropped_has_its_reason(review):
 def test_the_row_of_the_answer_is_marked(review, text):
     rows = re.findall(r'<tr class="chosen ">(.*?)</tr>', text)
     assert [re.search(r"<td>(.*?)</td>", row)[1] for row in rows] == [review.leader] * 2
+
+
+@pytest.mark.usefixtures("one_plot")
+def test_types_that_are_extrapolated_are_named_beside_the_answer(review, text):
+    """The small platform is within what its profile was measured for; ten times its bit rate is not."""
+    assert "Extrapolated" not in text
+    source = review.scenario.workload.source.model_copy(update={"bitrate_bps": 3.5e7})
+
+    def beyond(result):
+        workload = result.scenario.workload.model_copy(update={"source": source})
+        return dataclasses.replace(result, scenario=result.scenario.model_copy(update={"workload": workload}))
+
+    finals = {name: beyond(result) for name, result in review.finals.items()}
+    seen = Reader(page(dataclasses.replace(review, finals=finals)))
+    (named,) = [told for told in seen.texts["b"] if told.startswith("Extrapolated")]
+    assert named.startswith("Extrapolated: c7g.4xlarge and c7i.4xlarge, beyond what profile invented")
+    assert any("a source of 35,000,000 bit/s" in told for told in seen.texts["p"])
+    assert "--extrapolate" in seen.texts["pre"][0]
 
 
 def test_every_type_says_what_it_rests_on(review, text):
