@@ -21,8 +21,8 @@ from profiles import profile
 from test_run import digest
 
 import sim.assembly
-import sim.metrics
 import sim.crowd
+import sim.metrics
 from scenarios.catalogue import load_catalogue
 from sim.assembly import simulate
 from sim.clock import Clock, InvariantError
