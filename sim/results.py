@@ -130,8 +130,12 @@ class RunResult:
         return attainment(self.values, self.scenario.slo) if self.scenario.slo else None
 
     def failures(self) -> pd.DataFrame:
-        """Return what each failure hits and how long it takes until service is back, as `blast_radius.failures`."""
-        return failures(self.events, self.ticks)
+        """Return what each failure hits and how long it takes until service is back, as `blast_radius.failures`.
+
+        The viewers are NaN where nobody watched.
+        """
+        found = failures(self.events, self.ticks)
+        return found if self.is_watched else found.assign(viewers=math.nan)
 
     @property
     def binding(self) -> str:

@@ -199,6 +199,12 @@ def test_a_type_gets_the_digits_it_gets_alone(whole):
         pd.testing.assert_frame_equal(whole.finals[name].values, alone.values, check_exact=True)
 
 
+def test_of_single_broadcasts_a_review_keeps_a_byte_each(whole):
+    for result in (*whole.finals.values(), *whole.screened.values()):
+        assert [*result.broadcasts] == ["outcome"]
+        assert result.broadcasts.memory_usage(index=False).sum() < 2 * len(result.broadcasts) + 1000
+
+
 def test_types_that_nobody_measured_are_told_as_ranges_and_the_measured_one_as_a_number(whole):
     shown = whole.table().set_index("type")
     assert "(" in shown.loc["this-machine", "USD/month"]
