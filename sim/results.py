@@ -151,7 +151,8 @@ class RunResult:
     @cached_property
     def ranges(self) -> dict[str, tuple[float, float]]:
         """Low and high end of each metric that is told as a range and not as one number; empty where none is."""
-        return ranges(self.values, self.held) if self.held else {}
+        least = self.scenario.platform.transcode.min_nodes
+        return ranges(self.values, self.held, min_nodes=least) if self.held else {}
 
     def texts(self, metric: str) -> Texts:
         """Return a metric as a reader wants it: value or range, 95 % interval of the mean, 95 % of days."""

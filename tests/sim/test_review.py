@@ -160,6 +160,13 @@ def test_the_finals_go_on_until_the_leader_is_told_from_the_others():
     assert ended.stopped.startswith("the leader's cost is told")
 
 
+def test_who_surely_misses_the_promise_needs_no_further_days(monkeypatch):
+    monkeypatch.setattr(finals, "half_width", lambda *_: np.inf)  # no difference is told
+    full = {"platform.transcode.min_nodes": 1, "platform.transcode.max_nodes": 1}
+    results = results_of({"tiny": priced(0.001, **full), "a": priced(0.1), "b": priced(0.11)}, days=8)
+    assert undecided(results, Slo(refused_fraction=0.05, share_of_days=0.9)) == ["b"]
+
+
 def test_the_finals_end_with_their_budget_and_say_who_is_not_told(monkeypatch):
     """Costs that are pure noise around one mean."""
     rng = np.random.default_rng(5)
@@ -233,7 +240,14 @@ def test_the_answer_names_leader_cost_and_certainty(whole):
     assert whole.leader in whole.answer()[0]
     assert whole.promises[whole.leader].text in text
     assert whole.chances[whole.leader].value == whole.standings["chance"].max()
-    assert "By how its nodes are bought: " in text
+    assert "By how its nodes are bought, on the first 3 of the 10 days: " in text
+
+
+def test_ways_to_buy_are_compared_on_the_same_days(whole):
+    assert set(whole.purchases["replications"]) == {3}
+    rows = whole.purchases[whole.purchases["way"] == "on demand"].set_index("instance")
+    for name, result in whole.finals.items():
+        assert rows.loc[name, COST] == pytest.approx(screening.values_of(result, COST)[:3].mean(), rel=1e-12)
 
 
 def test_plain_data_holds_what_the_tables_show(whole):
