@@ -127,8 +127,12 @@ class RunResult:
         return attainment(self.values, self.scenario.slo) if self.scenario.slo else None
 
     def failures(self) -> pd.DataFrame:
-        """Return what each failure hits and how long it takes until service is back, as `blast_radius.failures`."""
-        return failures(self.events, self.ticks)
+        """Return what each failure hits and how long it takes until service is back, as `blast_radius.failures`.
+
+        The viewers are NaN where nobody watched.
+        """
+        found = failures(self.events, self.ticks)
+        return found if self.is_watched else found.assign(viewers=math.nan)
 
     @property
     def binding(self) -> str:
@@ -144,7 +148,8 @@ class RunResult:
     @cached_property
     def ranges(self) -> dict[str, tuple[float, float]]:
         """Low and high end of each metric that is told as a range and not as one number; empty where none is."""
-        return ranges(self.values, self.held) if self.held else {}
+        least = self.scenario.platform.transcode.min_nodes
+        return ranges(self.values, self.held, min_nodes=least) if self.held else {}
 
     def texts(self, metric: str) -> Texts:
         """Return a metric as a reader wants it: value or range, 95 % interval of the mean, 95 % of days."""

@@ -47,7 +47,6 @@ def review(
         from sim.whole_folder import require_place
 
         require_place(out, MARKER, "review")
-
     names = [name.strip() for name in instances.split(",") if name.strip()]
     try:
         with StageBars(quiet) as bars:
