@@ -9,6 +9,7 @@ from pathlib import Path
 import jupytext
 import nbformat
 from nbclient import NotebookClient
+from nbclient.exceptions import CellExecutionError
 from nbformat import NotebookNode
 from traitlets.config import Config
 
@@ -28,7 +29,7 @@ def execute(source: Path) -> NotebookNode:
     addresses, and cells named by their position.
 
     Raises:
-        CellExecutionError: a cell failed.
+        CellExecutionError: a cell failed, or what a widget calls.
     """
     notebook = jupytext.read(source)
     with tempfile.TemporaryDirectory() as folder:
@@ -42,17 +43,27 @@ def execute(source: Path) -> NotebookNode:
             resources={"metadata": {"path": str(source.parent)}},
             config=Config({"AsyncKernelManager": transport}),
         ).execute()
+    _raise_what_failed_in_widgets(notebook)
     for position, cell in enumerate(notebook.cells):
         cell.id = f"cell-{position:02d}"
         if cell.cell_type == "code":
-            cell.outputs = [_without_repr(output) for output in cell.outputs if not _is_progress(output)]
+            cell.outputs = [_without_repr(output) for output in cell.outputs if not _lives_with_the_kernel(output)]
     notebook.metadata = {"kernelspec": notebook.metadata.kernelspec}
     nbformat.validate(notebook)
     return notebook
 
 
-def _is_progress(output: NotebookNode) -> bool:
-    """Whether an output is a progress bar, on stderr or as a widget: it holds times, and dies with the kernel."""
+def _raise_what_failed_in_widgets(notebook: NotebookNode) -> None:
+    """Raise the first error that a widget shows: its cell goes on as if nothing were wrong."""
+    widgets = notebook.metadata.get("widgets", {}).get("application/vnd.jupyter.widget-state+json", {})
+    for model in widgets.get("state", {}).values():
+        for output in model["state"].get("outputs", ()):
+            if output["output_type"] == "error":
+                raise CellExecutionError("\n".join(output["traceback"]), output["ename"], output["evalue"])
+
+
+def _lives_with_the_kernel(output: NotebookNode) -> bool:
+    """Whether an output is a progress bar on stderr, or a widget: they hold times, and die with the kernel."""
     return output.get("name") == "stderr" or "application/vnd.jupyter.widget-view+json" in output.get("data", {})
 
 

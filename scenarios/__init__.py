@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from scenarios.errors import CalibrationError, EncoderUnavailable, HeadroomError, NotReady, ScenarioError
     from scenarios.ladder import Ladder, Rung, Source
     from scenarios.profile import Profile, load_profile
+    from scenarios.reading.trace_file import read_trace
     from scenarios.scenario import Scenario
     from scenarios.scenario_file import load_scenario
 
@@ -30,6 +31,7 @@ __all__ = [
     "load_catalogue",
     "load_profile",
     "load_scenario",
+    "read_trace",
 ]
 
 _HOMES = {
@@ -37,6 +39,7 @@ _HOMES = {
     "errors": ("CalibrationError", "EncoderUnavailable", "HeadroomError", "NotReady", "ScenarioError"),
     "ladder": ("Ladder", "Rung", "Source"),
     "profile": ("Profile", "load_profile"),
+    "reading.trace_file": ("read_trace",),
     "scenario": ("Scenario",),
     "scenario_file": ("load_scenario",),
 }

@@ -1,7 +1,8 @@
 """How a platform behaves: SimPy models, their calibration, metrics and reports.
 
-The verbs of the command as functions: `run`, `compare`, `review`, `report`, `fit`, `replay`. They load on first use, so
-that `headroom --help` does not wait for numpy.
+The verbs of the command as functions: `run`, `compare`, `review`, `report`, `fit`, `replay`, and `report_trace` for
+`trace`; `with_values` is `set` for a scenario in memory. They load on first use, so that `headroom --help` does not
+wait for numpy.
 """
 
 from __future__ import annotations
@@ -16,16 +17,20 @@ if TYPE_CHECKING:
     from sim.comparison import compare
     from sim.html_report import report
     from sim.replication import run
+    from sim.trace_report import report_trace
+    from sim.varied import with_values
 
-__all__ = ["compare", "fit", "replay", "report", "review", "run"]
+__all__ = ["compare", "fit", "replay", "report", "report_trace", "review", "run", "with_values"]
 
 _HOMES = {
     "compare": "sim.comparison",
     "fit": "sim.calibration.fit",
     "replay": "sim.calibration.replay",
     "report": "sim.html_report",
+    "report_trace": "sim.trace_report",
     "review": "sim.capacity_review.stages",
     "run": "sim.replication",
+    "with_values": "sim.varied",
 }
 
 

@@ -16,7 +16,7 @@ try:
     import matplotlib
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
-    from matplotlib.ticker import FuncFormatter, LogLocator, MultipleLocator, NullLocator
+    from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, MultipleLocator, NullLocator
 except ModuleNotFoundError as error:
     raise NotReady("plots need matplotlib, which is not installed: pip install 'headroom[report]'") from error
 
@@ -49,6 +49,8 @@ STYLE: dict[Any, Any] = {
 WIDTH_IN = 7.6
 NARROW_RANGE = 20.0
 """Largest ÷ smallest value up to which lines share a linear axis."""
+MOST_NUMBERS_BELOW_BARS = 6
+"""So many numbers of six digits do not touch on the half of the width that names and figures leave."""
 LABEL_GAP = 9.0
 """Height of a line of labels, in points."""
 
@@ -157,6 +159,7 @@ def draw_bars(axes: Axes, bars: Sequence[Bar]) -> None:
     axes.set_yticks(position, [bar.label for bar in bars])
     axes.tick_params(axis="y", length=0)
     axes.set_xlim(0, max(axes.get_xlim()[1], 1e-9))
+    axes.xaxis.set_major_locator(MaxNLocator(MOST_NUMBERS_BELOW_BARS))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.10g}"))
     axes.grid(False, axis="y")
     axes.grid(True, axis="x")

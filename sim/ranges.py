@@ -13,7 +13,7 @@ OF_FLEET = ("nodes_peak", "transcode_usd_per_month", "usd_per_stream_hour")
 OF_NODE = "broadcasts_per_node"
 
 
-def ranges(values: pd.DataFrame, held: PlanRange) -> dict[str, tuple[float, float]]:
+def ranges(values: pd.DataFrame, held: PlanRange, *, min_nodes: int = 0) -> dict[str, tuple[float, float]]:
     """Return the range of each metric that moves with the broadcasts a node holds.
 
     A fleet is in proportion to 1 ÷ broadcasts per node: each replication's fleet is carried from the node that was
@@ -22,6 +22,7 @@ def ranges(values: pd.DataFrame, held: PlanRange) -> dict[str, tuple[float, floa
     Args:
         values: metrics by replication, as `RunResult.values`.
         held: broadcasts that a node holds.
+        min_nodes: that a fleet holds whatever is wanted, where it could have them; its peak is no lower.
     """
     by_metric = values.pivot_table(index="replication", columns="metric", values="value")
     drawn = by_metric[OF_NODE]
@@ -31,6 +32,9 @@ def ranges(values: pd.DataFrame, held: PlanRange) -> dict[str, tuple[float, floa
         if metric in by_metric:
             need = (by_metric[metric] * drawn).dropna()
             found[metric] = _ends(metric, float(need.min()) / high, float(need.max()) / max(low, 1.0))
+    if "nodes_peak" in found:
+        least, most = found["nodes_peak"]
+        found["nodes_peak"] = max(least, min(float(min_nodes), float(by_metric["nodes_peak"].min()))), most
     return found
 
 

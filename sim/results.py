@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-import datetime
 import html
 import json
 import math
-import os
-import platform
-import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -21,7 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from scenarios.catalogue import load_catalogue
-from scenarios.errors import NotReady, Problem, ScenarioError
+from scenarios.errors import Problem, ScenarioError
 from scenarios.profile import Profile
 from scenarios.scenario import Scenario
 from sim.accelerated import encoding_accelerator
@@ -41,11 +36,14 @@ from sim.slo_attainment import Attainment, attainment
 from sim.statistics.sequential import Attained, attained
 from sim.timeline import Records, timeline_text
 from sim.whole_file import write_whole
+from sim.whole_folder import made_here, write_whole_folder
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 RESULT_VERSION = 3
+MARKER = "run.json"
+"""A file that every result folder has."""
 COST = "transcode_usd_per_month"
 FRAMES = ("ticks", "broadcasts", "nodes", "events")
 
@@ -129,8 +127,12 @@ class RunResult:
         return attainment(self.values, self.scenario.slo) if self.scenario.slo else None
 
     def failures(self) -> pd.DataFrame:
-        """Return what each failure hits and how long it takes until service is back, as `blast_radius.failures`."""
-        return failures(self.events, self.ticks)
+        """Return what each failure hits and how long it takes until service is back, as `blast_radius.failures`.
+
+        The viewers are NaN where nobody watched.
+        """
+        found = failures(self.events, self.ticks)
+        return found if self.is_watched else found.assign(viewers=math.nan)
 
     @property
     def binding(self) -> str:
@@ -146,7 +148,8 @@ class RunResult:
     @cached_property
     def ranges(self) -> dict[str, tuple[float, float]]:
         """Low and high end of each metric that is told as a range and not as one number; empty where none is."""
-        return ranges(self.values, self.held) if self.held else {}
+        least = self.scenario.platform.transcode.min_nodes
+        return ranges(self.values, self.held, min_nodes=least) if self.held else {}
 
     def texts(self, metric: str) -> Texts:
         """Return a metric as a reader wants it: value or range, 95 % interval of the mean, 95 % of days."""
@@ -250,18 +253,7 @@ class RunResult:
         Raises:
             NotReady: the folder cannot be written, or holds something that is not a result.
         """
-        if folder.exists() and not (folder / "run.json").is_file():
-            raise NotReady(f"{folder} exists and is not a result of headroom; choose another --out")
-        try:
-            folder.parent.mkdir(parents=True, exist_ok=True)
-            with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}-") as name:
-                self._fill(Path(name) / "result")
-                if folder.exists():
-                    folder.rename(Path(name) / "replaced")
-                (Path(name) / "result").rename(folder)
-        except OSError as error:
-            raise NotReady(f"{folder} cannot be written ({error.strerror}); choose another --out") from error
-        return folder
+        return write_whole_folder(folder, MARKER, "result", self._fill)
 
     def write_timeline(self, path: Path, replication: int = 0) -> Path:
         """Write one replication as a trace that Perfetto opens (`sim.timeline`).
@@ -283,7 +275,6 @@ class RunResult:
         return write_whole(path, timeline_text(Records(ticks, nodes, horizon.horizon_s, moments), about))
 
     def _fill(self, folder: Path) -> None:
-        folder.mkdir()
         (folder / "answer.json").write_text(to_json(self.document()), encoding="utf-8")
         write_csv(self.summary, folder / "summary.csv")
         write_csv(self.values, folder / "metrics.csv")
@@ -291,16 +282,12 @@ class RunResult:
         for name in FRAMES:
             table = pa.Table.from_pandas(getattr(self, name), preserve_index=False)
             pq.write_table(table, folder / f"{name}.parquet", write_page_checksum=True)
-        (folder / "run.json").write_text(to_json(self._provenance()), encoding="utf-8")
+        (folder / MARKER).write_text(to_json(self._provenance()), encoding="utf-8")
 
     def _provenance(self) -> dict[str, Any]:
         return {
             "headroom_result": RESULT_VERSION,
-            "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-            "host": platform.node(),
-            "python": platform.python_version(),
-            "versions": {name: metadata.version(name) for name in ("headroom", "numpy", "scipy", "pandas", "simpy")},
-            "cpus": os.cpu_count(),
+            **made_here(),
             "seed": self.seed,
             "replications": self.replications,
             "precision": self.precision.document() if self.precision else None,
@@ -328,7 +315,7 @@ def read_result(folder: Path) -> RunResult:
         ScenarioError: the folder is not a result of this version, or a table is damaged.
     """
     try:
-        provenance = json.loads((folder / "run.json").read_text(encoding="utf-8"))
+        provenance = json.loads((folder / MARKER).read_text(encoding="utf-8"))
         version = provenance.get("headroom_result")
         if version != RESULT_VERSION:
             raise _no_result(folder, f"result version {version!r}, this headroom reads {RESULT_VERSION}")

@@ -34,7 +34,9 @@ class Missed(NamedTuple):
         """In words, such as `broadcasts refused or given up 2.1 % in the mean, 0.1 % promised`."""
         of = METRICS[self.metric]
         mean, most = (interval_text(value, math.nan, math.nan, of.unit)[0] for value in (self.mean, self.most))
-        return f"{of.meaning}: {mean} in the mean, {most} promised"
+        # A mean within what is promised hides the days that miss it, and those without a figure.
+        days = "" if self.mean > self.most else f", missed on {self.days} day" + ("" if self.days == 1 else "s")
+        return f"{of.meaning}: {mean} in the mean, {most} promised{days}"
 
 
 class Attainment(NamedTuple):
@@ -93,8 +95,9 @@ class Attainment(NamedTuple):
 def attainment(values: pd.DataFrame, slo: Slo) -> Attainment:
     """Return how often the objectives hold together, each simulated day taken with its own world.
 
-    What the platform, or the engine, has nothing of holds. A figure that does not exist on a day, such as the wait
-    where nobody could start, does not hold; nor does one that is infinite.
+    What the platform, or the engine, has nothing of holds, and so does what a day has nothing of, such as a share of
+    broadcasts where nobody asked. A wait that does not exist although somebody asked, as nobody could start or the
+    system is unstable, does not hold; nor does what is infinite.
 
     Args:
         values: as `RunResult.values`.
@@ -103,7 +106,7 @@ def attainment(values: pd.DataFrame, slo: Slo) -> Attainment:
     by_metric = values.pivot_table(index="replication", columns="metric", values="value", dropna=False)
     holds = pd.DataFrame(
         {
-            metric: by_metric[metric] <= most  # NaN is not
+            metric: (by_metric[metric] <= most) | _has_nothing(by_metric, metric)
             for metric, most in slo.objectives.items()
             if metric in by_metric
         },
@@ -117,6 +120,12 @@ def attainment(values: pd.DataFrame, slo: Slo) -> Attainment:
     ]
     share = proportion_interval(int(kept.sum()), len(kept))
     return Attainment(share, slo.share_of_days, kept, tuple(sorted(missed, key=lambda one: -one.days)))
+
+
+def _has_nothing(by_metric: pd.DataFrame, metric: str) -> pd.Series:
+    """Return on which days there is nothing that an objective could judge."""
+    nobody_asked = by_metric.get("refused_fraction", pd.Series(0.0, by_metric.index)).isna()
+    return by_metric[metric].isna() & (nobody_asked if metric == "start_wait_p95_s" else True)
 
 
 def judged_here(values: pd.DataFrame, slo: Slo) -> tuple[str, ...]:

@@ -125,7 +125,7 @@ def _ends(scenarios: list[Scenario], span: Span) -> tuple[float, float]:
             nowhere = nowhere or error
     if not ends:
         assert nowhere is not None
-        raise nowhere.refusal
+        raise nowhere
     if ends[0] >= ends[1]:
         raise ScenarioError([Problem("--flip", None, None, span.path, f"{span.low} is not below {span.high}", "")])
     return ends[0], ends[1]

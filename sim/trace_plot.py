@@ -6,16 +6,21 @@ import numpy as np
 
 from scenarios.errors import NotReady
 from sim.bands import Band
+from sim.curves import DAY_S
 from sim.plot_axes import BLUE, GREY, INK, STYLE, VERMILION, Line, draw_lines, stacked
 from sim.sampling import Floats
 from sim.trace_report import TraceReport
 
 try:
     import matplotlib
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
     from matplotlib.ticker import FuncFormatter, MultipleLocator
 except ModuleNotFoundError as error:
     raise NotReady("plots need matplotlib, which is not installed: pip install 'headroom[report]'") from error
+
+MOST_TIMES = 8
+"""Named below the trace: eight dates fill the width."""
 
 
 def trace_figure(report: TraceReport) -> Figure:
@@ -44,11 +49,25 @@ def trace_figure(report: TraceReport) -> Figure:
         for window in report.windows:
             axes.axvspan(window.from_s / 3600, window.to_s / 3600, color=GREY, alpha=0.15, linewidth=0)
         axes.set_xlim(at_s[0] / 3600, at_s[-1] / 3600)
-        axes.xaxis.set_major_locator(MultipleLocator(24.0 if at_s[-1] - at_s[0] > 3 * 86_400 else 6.0))
-        axes.xaxis.set_major_formatter(FuncFormatter(lambda hour, _: report.clock(hour * 3600)))
+        _name_times(axes, report)
         axes.set_xlabel("time of the trace; the band holds 90 % of ordinary days")
         figure.draw_without_rendering()
     return figure
+
+
+def _name_times(axes: Axes, report: TraceReport) -> None:
+    """Name times of the day, with the day below each midnight; on a long trace the days alone."""
+    days = (report.at_s[-1] - report.at_s[0]) / DAY_S
+    step_days = next((step for step in (0.125, 0.25, 0.5, 1, 2, 7, 14) if days / step <= MOST_TIMES), 28)
+
+    def name(hour: float, _: object) -> str:
+        day, time = report.clock(hour * 3600).rsplit(" ", 1)
+        if step_days >= 1:
+            return day.rstrip(",")
+        return f"{time}\n{day.rstrip(',')}" if time == "00:00" else time
+
+    axes.xaxis.set_major_locator(MultipleLocator(24.0 * step_days))
+    axes.xaxis.set_major_formatter(FuncFormatter(name))
 
 
 def _line(at_s: Floats, values: Floats) -> Band:

@@ -6,6 +6,7 @@ import datetime
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -15,6 +16,9 @@ from scenarios.reading.trace_file import Trace
 from sim.curves import DAY_S
 from sim.sampling import Floats
 from sim.trace_fit import COVERED, TraceFit, Window, fit_trace
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 LONG_S = 3_600.0
 """A stretch above the band of at least this is told; shorter ones belong to the one in twenty that lie there."""
@@ -164,6 +168,12 @@ class TraceReport:
                 f"With an event of default ramp, uplift and decay over each stated time, the highest moment "
                 f"({self.clock(at_s)}, {seen:,.0f}) lies {where} the band there, {low:,.0f} to {high:,.0f}."
             )
+
+    def plot(self) -> Figure:
+        """Return the trace over its fit, with the band of ordinary days and the events."""
+        from sim import trace_plot
+
+        return trace_plot.trace_figure(self)
 
     def scenario_lines(self) -> Iterator[str]:
         """Yield curve, noise and peak as a scenario has them under `workload.audience`."""

@@ -1,8 +1,9 @@
-"""A scenario with one value replaced, by a path as `set` writes it: what a search over an input is made of."""
+"""A scenario with values replaced, by paths as `set` writes them: what a what-if and a search over an input are."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import NamedTuple
 
 from pydantic import ValidationError
@@ -18,7 +19,6 @@ from scenarios.scenario import Scenario
 Value = float | str
 """A number, or a text with a unit as the language has it."""
 FLAG = "--flip"
-_HERE = Place(FLAG, 1, 1)
 _RANGE = re.compile(r"(?P<path>[^=]+)=(?P<low>.+?)\.\.(?P<high>.+)")
 _UNITS = {"_usd_per_hour": "USD/h", "_per_s": "1/s", "_s": "s", "_bps": "bit/s", "_bytes": "B"}
 
@@ -54,45 +54,66 @@ def _scalar(text: str) -> Value:
 
 def refusal(field: str, message: str, hint: str = "") -> ScenarioError:
     """Return the error of a path or a value that a flag names."""
-    return ScenarioError([Problem(FLAG, None, None, field, message, hint)])
+    return ScenarioError([_problem(FLAG, field, message, hint)])
 
 
-class NotThereError(Exception):
-    """A scenario has no such place.
+class NotThereError(ScenarioError):
+    """A scenario has no such place: no item of that name, or no such key."""
 
-    Attributes:
-        refusal: how that is told where no other scenario has it either.
+
+def with_values(scenario: Scenario, changes: Mapping[str, object]) -> Scenario:
+    """Return the scenario with several values replaced, as the `set` of a file replaces them.
+
+    Args:
+        scenario: what is changed; it stays as it is.
+        changes: path → value: a number, a text with a unit as the language has it, or lists and mappings of those.
+
+    Raises:
+        ScenarioError: a path leads nowhere, or a value may not stand there.
     """
-
-    def __init__(self, told: ScenarioError) -> None:
-        super().__init__(str(told))
-        self.refusal = told
+    changed = _changed(scenario, changes, "set")
+    found = changed.findings(load_catalogue())
+    if problems := [_problem("set", ".".join(map(str, path)), message, hint) for path, message, hint in found]:
+        raise ScenarioError(problems)
+    return changed
 
 
 def with_value(scenario: Scenario, path: str, value: Value) -> Scenario:
-    """Return the scenario with the value at a path replaced.
+    """Return the scenario with the value at the path of a flag replaced.
 
     Raises:
         NotThereError: it has no such place: no item of that name, or no such key.
         ScenarioError: the value may not stand there.
     """
-    data = unplaced(scenario.model_dump(by_alias=True, round_trip=True))
-    assert isinstance(data.content, dict)
-    try:
-        root = replaced(Node(data.content, _HERE), top(Scenario), path, Entry(_HERE, unplaced(value)), before=())
-    except NoSuchPlace as error:
-        raise NotThereError(refusal(path, error.message, error.hint)) from None
-    try:
-        changed = Scenario.model_validate(plain(root))
-    except ValidationError as error:
-        problems = explain(error, root, Scenario)
-        told = ScenarioError([Problem(FLAG, None, None, one.field, one.message, one.hint) for one in problems])
-        if {one["type"] for one in error.errors()} == {"extra_forbidden"}:
-            raise NotThereError(told) from None
-        raise told from None
+    changed = _changed(scenario, {path: value}, FLAG)
     for finding in changed.findings(load_catalogue()):
         raise refusal(path, f"with {value}: {finding.message}", finding.hint)
     return changed
+
+
+def _problem(shown_as: str, field: str, message: str, hint: str = "") -> Problem:
+    return Problem(shown_as, None, None, field, message, hint)
+
+
+def _changed(scenario: Scenario, changes: Mapping[str, object], shown_as: str) -> Scenario:
+    """Return the scenario with the values replaced, before its parts are held against each other."""
+    data = unplaced(scenario.model_dump(by_alias=True, round_trip=True))
+    assert isinstance(data.content, dict)
+    here = Place(shown_as, 1, 1)
+    root, done = Node(data.content, here), list[str]()
+    for path, value in changes.items():
+        try:
+            root = replaced(root, top(Scenario), path, Entry(here, unplaced(value)), before=done)
+        except NoSuchPlace as error:
+            raise NotThereError([_problem(shown_as, path, error.message, error.hint)]) from None
+        done.append(path)
+    try:
+        return Scenario.model_validate(plain(root))
+    except ValidationError as error:
+        told = explain(error, root, Scenario)
+        problems = [_problem(shown_as, one.field, one.message, one.hint) for one in told]
+        unknown_key = {one["type"] for one in error.errors()} == {"extra_forbidden"}
+        raise (NotThereError if unknown_key else ScenarioError)(problems) from None
 
 
 def number_at(scenario: Scenario, path: str) -> float:

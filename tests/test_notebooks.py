@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import importlib.util
 import platform
 import re
@@ -13,6 +14,9 @@ import jupytext
 import nbformat
 import pytest
 from nbclient.exceptions import CellExecutionError
+
+import scenarios
+import sim
 
 ROOT = Path(__file__).parent.parent
 NOTEBOOKS = ROOT / "notebooks"
@@ -52,8 +56,51 @@ def texts(notebook: nbformat.NotebookNode) -> str:
     return "\n".join(found)
 
 
-def test_there_is_a_notebook():
-    assert SOURCES
+def test_the_notebooks_are_numbered():
+    numbers = [source.stem.split("_")[0] for source in SOURCES]
+    assert numbers == sorted(set(numbers))
+    assert numbers[0] == "01"
+
+
+def imported(source: Path) -> set[tuple[str, str]]:
+    """Return the names that a notebook imports, each with its module."""
+    nodes = list(ast.walk(ast.parse(jupytext.writes(jupytext.read(source), "py:percent"))))
+    named = {(of.module, one.name) for of in nodes if isinstance(of, ast.ImportFrom) for one in of.names}
+    return named | {(one.name, "") for of in nodes if isinstance(of, ast.Import) for one in of.names}
+
+
+@pytest.mark.parametrize("source", SOURCES, ids=lambda source: source.stem)
+def test_a_notebook_needs_public_names_alone(source):
+    public = {(module.__name__, name) for module in (scenarios, sim) for name in module.__all__}
+    ours = {(module, name) for module, name in imported(source) if module.split(".")[0] in ("scenarios", "sim")}
+    assert ours
+    assert ours <= public
+
+
+@pytest.mark.parametrize("source", SOURCES, ids=lambda source: source.stem)
+def test_every_heading_is_a_question_and_the_last_says_what_to_try(source):
+    cells = [cell.source for cell in committed(source).cells if cell.cell_type == "markdown"]
+    headings = [line for cell in cells for line in cell.splitlines() if line.startswith("#")]
+    assert len(headings) > 3
+    assert [heading for heading in headings if not heading.endswith("?")] == []
+    assert committed(source).cells[-1].cell_type == "markdown"
+    heading, *rest = committed(source).cells[-1].source.splitlines()
+    assert heading == "## What next?"
+    assert "".join(rest)
+
+
+@pytest.mark.parametrize("source", SOURCES, ids=lambda source: source.stem)
+def test_a_committed_notebook_holds_no_widget(source):
+    assert set(committed(source).metadata) == {"kernelspec"}
+    assert "application/vnd.jupyter.widget" not in source.with_suffix(".ipynb").read_text(encoding="utf-8")
+
+
+def test_a_what_if_of_5000_broadcasts_answers_in_2_s_and_agrees_with_all_simulated():
+    (source,) = (source for source in SOURCES if source.stem == "02_the_final")
+    (cell,) = (cell for cell in committed(source).cells if "took_s" in cell.source)
+    printed, table = cell.outputs
+    assert printed["text"] == "3 replications by the engine fleet in under 2 s of one core: yes\n"
+    assert table["data"]["text/html"].count("<td>yes</td>") == 7
 
 
 @pytest.mark.parametrize("source", SOURCES, ids=lambda source: source.stem)
@@ -89,8 +136,18 @@ def test_committed_notebook_is_executed_and_tells_nothing_of_where(source):
     assert len(platform.node()) < 4 or platform.node() not in texts(notebook)
 
 
-def test_a_cell_that_fails_fails_the_build(tmp_path):
+IN_A_CELL = "raise RuntimeError('planted')"
+IN_A_WIDGET = """\
+from ipywidgets import interact
+def show(uplift):
+    raise RuntimeError('planted')
+interact(show, uplift=(1, 3))
+"""
+
+
+@pytest.mark.parametrize("code", [IN_A_CELL, IN_A_WIDGET], ids=["cell", "widget"])
+def test_what_fails_in_a_cell_or_a_widget_fails_the_build(code, tmp_path):
     source = tmp_path / "99_broken.py"
-    source.write_text("# %%\nraise RuntimeError('planted')\n", encoding="utf-8")
+    source.write_text(f"# %%\n{code}\n", encoding="utf-8")
     with pytest.raises(CellExecutionError, match="planted"):
         build.execute(source)

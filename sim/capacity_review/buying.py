@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from scenarios.nodes import NodePool
@@ -108,6 +109,13 @@ def purchase_rows(
     best = best_purchase(paid_nodes(on_demand.ticks), tariff)
     row = _row(finalist, "reserved + on demand", on_demand, slo, best.usd_per_month)
     yield row | {"reserved_nodes": best.reserved_nodes}
+
+
+def first_days(result: RunResult, days: int) -> RunResult:
+    """Return a result of the first days alone, so that ways to buy are compared on the same ones."""
+    frames = {name: getattr(result, name) for name in ("values", "ticks", "nodes", "events", "middle")}
+    cut = {name: frame[frame["replication"] < days] for name, frame in frames.items()}
+    return replace(result, broadcasts=result.broadcasts.iloc[:0], **cut)
 
 
 def _row(finalist: str, way: str, result: RunResult, slo: Slo, usd_per_month: Floats) -> dict[str, Any]:

@@ -46,7 +46,11 @@ def hold_finals(trials: Trials, slo: Slo, *, most: int = MOST, progress: Callabl
         results = trials.results()
         open_pairs = undecided(results, slo)
         if not open_pairs:
-            return Finals(results, "the leader's cost is told from that of every other finalist, or known to 5 % of it")
+            return Finals(
+                results,
+                "the leader's cost is told from that of every other finalist that may keep the promise, or known to "
+                "5 % of it",
+            )
         if trials.replications >= most:
             names = ", ".join(open_pairs)
             return Finals(results, f"the budget of {most} days is spent; not told from the leader: {names}")
@@ -64,13 +68,18 @@ def leader(results: Mapping[str, RunResult], slo: Slo) -> str:
 
 
 def undecided(results: Mapping[str, RunResult], slo: Slo) -> list[str]:
-    """Return whose cost is neither told from the leader's nor known closely enough."""
+    """Return whose cost is neither told from the leader's nor known closely enough, of those who may keep the promise.
+
+    Where nobody may, nobody is undecided: no number of days makes one of them the answer.
+    """
     first = leader(results, slo)
     cost = values_of(results[first], COST)
     return [
         name
         for name, result in results.items()
-        if name != first and not _is_told(values_of(result, COST) - cost, CLOSE_ENOUGH * float(cost.mean()))
+        if name != first
+        and not attainment(result.values, slo).is_out_of_reach
+        and not _is_told(values_of(result, COST) - cost, CLOSE_ENOUGH * float(cost.mean()))
     ]
 
 

@@ -48,7 +48,8 @@ class Review:
         profile: of all.
         seed: the only seed.
         candidates: the scenario with each type, by name.
-        screened: control plane of each candidate, on the same days.
+        screened: control plane of each candidate, on the same days; of single broadcasts, here and in the finals, their
+            outcome alone.
         dropped: candidate → why it did not go on to the finals.
         finals: whole platform of each finalist, on the same days, bought as written.
         stopped: why no further days were simulated.

@@ -15,7 +15,7 @@ from scenarios.profile import Profile
 from scenarios.scenario import Scenario
 from scenarios.slo import OBJECTIVES
 from sim.capacity_review import finals as final_days
-from sim.capacity_review.buying import purchase_rows, ways_to_buy
+from sim.capacity_review.buying import first_days, purchase_rows, ways_to_buy
 from sim.capacity_review.candidates import candidates
 from sim.capacity_review.finals import Finals, hold_finals
 from sim.capacity_review.joint_draws import DRAWS, draw_places
@@ -113,7 +113,7 @@ class _Stages:
     def purchases(
         self, finalists: Mapping[str, Scenario], scenario: Scenario, own: Mapping[str, RunResult]
     ) -> pd.DataFrame:
-        """Return a row for each finalist and way to buy."""
+        """Return a row for each finalist and way to buy, all on the same days."""
         assert scenario.slo is not None
         ways = {name: ways_to_buy(finalist) for name, finalist in finalists.items()}
         other = {
@@ -128,7 +128,8 @@ class _Stages:
         results = trials.results()
         rows: list[dict[str, Any]] = []
         for name, of in ways.items():
-            by_way = {way: results.get(f"{name}, {way}", own[name]) for way in of}
+            same_days = first_days(own[name], final_days.LEAST)
+            by_way = {way: results.get(f"{name}, {way}", same_days) for way in of}
             rows += purchase_rows(name, by_way, scenario.slo, own=finalists[name])
         return pd.DataFrame(rows)
 

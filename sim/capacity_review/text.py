@@ -170,7 +170,9 @@ def _buying(review: Review) -> Iterator[str]:
         is_kept = row["kept_days"] >= review.slo.share_of_days
         promise = "" if is_kept else f", but the promise is kept on {row['kept_days']:.0%} of days only"
         ways.append(f"{row['way']}{reserved} {usd}{hits}{promise}")
-    yield f"By how its nodes are bought: {'; '.join(ways)}."
+    days, whole = int(rows["replications"].min()), review.finals[review.leader].replications
+    shorter = "" if days == whole else f", on the first {days} of the {whole} days"
+    yield f"By how its nodes are bought{shorter}: {'; '.join(ways)}."
 
 
 def _next_measurement(review: Review) -> Iterator[str]:
@@ -208,7 +210,7 @@ def notes(review: Review) -> Iterator[str]:
     yield (
         f"{screened} days of the control plane of each type, {days} full days of {left} finalist"
         + ("s" if left > 1 else "")
-        + f", {LEAST} of each other way to buy; seed {review.seed}: {review.stopped}"
+        + f", {LEAST} of each way to buy; seed {review.seed}: {review.stopped}"
     )
     if left > 3:
         yield f"{left} types went on to the finals, since the screening did not tell them from the third best"

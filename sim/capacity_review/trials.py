@@ -14,6 +14,9 @@ from sim.processes import in_order
 from sim.replication import Frames, frames_of, result_of
 from sim.results import RunResult
 
+OF_BROADCASTS = ["outcome"]
+"""Columns that are kept of the broadcasts: with all of them, eight types on evenings of 300,000 would take 8 GB."""
+
 _Cell = tuple[tuple[Scenario, ...], Profile, int, int, Engine]
 
 
@@ -59,7 +62,7 @@ class Trials:
                 progress(self.replications)
 
     def results(self) -> dict[str, RunResult]:
-        """Return what has been found of each so far."""
+        """Return what has been found of each so far; of single broadcasts their outcome alone."""
         return {
             name: result_of(self._candidates[name], self._profile, self._seed, frames)
             for name, frames in self._frames.items()
@@ -69,4 +72,5 @@ class Trials:
 def _side_by_side(cell: _Cell) -> list[Frames]:
     scenarios, profile, seed, number, engine = cell
     runs = simulate_side_by_side(scenarios, profile, load_catalogue(), seed=seed, replication=number, engine=engine)
-    return [frames_of(run, scenario) for run, scenario in zip(runs, scenarios, strict=True)]
+    found = [frames_of(run, scenario) for run, scenario in zip(runs, scenarios, strict=True)]
+    return [frames | {"broadcasts": frames["broadcasts"][OF_BROADCASTS]} for frames in found]

@@ -68,10 +68,13 @@ def run(
     fewest, counted = asked_replications([scenario], replications, precision, by, least=1)
     ask_budget(loaded, fewest, force)
     from sim.replication import run as simulate
+    from sim.results import MARKER
+    from sim.whole_file import require_writable
+    from sim.whole_folder import require_place
 
+    if out:
+        require_place(out, MARKER, "result")
     if timeline:
-        from sim.whole_file import require_writable
-
         require_writable(timeline)
     how: dict[str, Any] = {"seed": seed, "workers": workers, "extrapolate": extrapolate}
     with ProgressBar("replications", quiet) as progress:  # the budget has been asked above, where the file is known

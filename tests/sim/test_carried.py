@@ -137,6 +137,15 @@ def test_a_type_without_figures_says_what_to_do():
     assert agreed.keys() == {"cpu_speed_agreement c6i", "cpu_speed_agreement c5n"}  # transcode and ingest
 
 
+@pytest.mark.parametrize(("min_nodes", "least"), [(0, 4.0), (6, 6.0), (9, 8.0)])
+def test_a_peak_is_no_lower_than_what_is_held_whatever_is_wanted(min_nodes, least):
+    """Of nine at least there were never more than eight on one day: so many could not be had."""
+    rows = [(day, "broadcasts_per_node", 5.0) for day in (0, 1)] + [(0, "nodes_peak", 10.0), (1, "nodes_peak", 8.0)]
+    values = pd.DataFrame(rows, columns=["replication", "metric", "value"])
+    found = ranges(values, PlanRange(2, 4, 10, "cpu", ("cpu",)), min_nodes=min_nodes)
+    assert found["nodes_peak"] == (least, 25.0)
+
+
 def test_fleets_are_in_proportion_to_nodes():
     rows = [(0, "broadcasts_per_node", 4.0), (0, "nodes_peak", 10.0), (1, "broadcasts_per_node", 5.0)]
     rows += [(1, "nodes_peak", 8.0), (0, "usd_per_stream_hour", 0.2), (1, "usd_per_stream_hour", 0.16)]

@@ -12,7 +12,7 @@ from sim.assembly import simulate
 from sim.components.audience import Audience, SharedAudience
 from sim.lockstep import simulate_side_by_side
 from sim.metrics import METRICS
-from sim.replication import frames_of
+from sim.replication import frames_of, run
 
 LOSS = {"kind": "zone_loss", "name": "zone a lost", "at_s": 3000.0, "zones": ("a",), "duration_s": 1200.0}
 ZONES = {"platform.transcode.zones": ("a", "b"), "failures": (LOSS,)}
@@ -84,3 +84,10 @@ def test_the_fleet_alone_says_of_the_fleet_what_the_whole_says():
     shared = [column for column in fleet["ticks"] if column in whole["ticks"]]
     assert "viewers_wanted" not in shared
     pd.testing.assert_frame_equal(fleet["ticks"], whole["ticks"][shared][list(fleet["ticks"])], check_exact=True)
+
+
+def test_viewers_that_nobody_simulated_are_unknown_and_not_none():
+    found = run(several()[0], profiles.profile(), replications=1, engine="fleet", split=False)
+    assert found.failures()["broadcasts"].item() > 0
+    assert found.failures()["viewers"].isna().all()
+    assert found.document()["failures"][0]["viewers"] is None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import sys
+from itertools import pairwise
 
 import matplotlib
 import numpy as np
@@ -20,7 +21,7 @@ import sim
 from scenarios.errors import NotReady
 from sim.bands import Band, level, range_of_days, ratio
 from sim.metrics import summarise
-from sim.plot_axes import BLUE, GREY, STYLE, VERMILION, Line, draw_lines, stacked
+from sim.plot_axes import BLUE, GREY, STYLE, VERMILION, Bar, Line, draw_bars, draw_lines, stacked
 from sim.plots import PLOTS, cost, fleet, full_node, svg
 from sim.replication import run
 from sim.results import RunResult
@@ -112,6 +113,21 @@ def test_svg_repeats_to_the_byte_and_holds_no_date(result, figures, name):
     assert text != svg(figures[name], salt="another")
     assert "<metadata>" not in text
     assert "dc:date" not in text
+
+
+@pytest.mark.parametrize("usd", [1.4, 48_000.0, 154_612.0, 818_197.0, 1_774_867.0])
+def test_numbers_below_bars_do_not_touch(usd):
+    with matplotlib.rc_context(STYLE):
+        figure, (axes,) = stacked("Where does the money go?", heights_in=(1.2,))
+        low, high = 0.93 * usd, 1.07 * usd
+        draw_bars(
+            axes, [Bar("delivery to viewers", usd, low, high, f"{usd:,.0f} USD ({low:,.0f} … {high:,.0f})", BLUE)]
+        )
+        figure.draw_without_rendering()
+    shown = [label.get_window_extent() for label in axes.get_xticklabels() if label.get_text()]
+    inside = [box for box in shown if axes.bbox.x0 - 1 <= (box.x0 + box.x1) / 2 <= axes.bbox.x1 + 1]
+    assert len(inside) >= 3
+    assert all(right.x0 - left.x1 > 4 for left, right in pairwise(inside))
 
 
 def test_fleet_draws_the_ticks_and_the_peak_of_the_table(result):

@@ -21,8 +21,8 @@ from profiles import profile
 from test_run import digest
 
 import sim.assembly
+import sim.crowd
 import sim.metrics
-import sim.observation
 from scenarios.catalogue import load_catalogue
 from sim.assembly import simulate
 from sim.clock import Clock, InvariantError
@@ -86,7 +86,7 @@ class ChattyChat(Chat):
 
 def test_a_new_component_and_a_new_metric_move_no_other_draw(monkeypatch):
     before = run(TINY, profile(), seed=4)
-    monkeypatch.setattr(sim.observation, "Chat", ChattyChat)
+    monkeypatch.setattr(sim.crowd, "Chat", ChattyChat)
     luck = Metric("weather", "1", "luck", lambda case: float(stream(4, case.run.replication, "luck").random()))
     monkeypatch.setattr(sim.metrics, "METRICS", {"luck": luck, **METRICS})
     after = run(TINY, profile(), seed=4)
@@ -177,8 +177,8 @@ def test_nobody_passes_the_clock_by(path):
 
 # R15: no clock of the machine
 
-TAKES_THE_TIME = {"sim/results.py", "sim/trace_report.py"}
-"""The one says when a result was made, the other reads moments of a trace."""
+TAKES_THE_TIME = {"sim/results.py", "sim/capacity_review/folder.py", "sim/trace_report.py"}
+"""Two say when a result was made, the third reads moments of a trace."""
 
 
 def test_a_jump_of_the_machines_clock_moves_nothing(monkeypatch):

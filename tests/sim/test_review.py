@@ -160,6 +160,13 @@ def test_the_finals_go_on_until_the_leader_is_told_from_the_others():
     assert ended.stopped.startswith("the leader's cost is told")
 
 
+def test_who_surely_misses_the_promise_needs_no_further_days(monkeypatch):
+    monkeypatch.setattr(finals, "half_width", lambda *_: np.inf)  # no difference is told
+    full = {"platform.transcode.min_nodes": 1, "platform.transcode.max_nodes": 1}
+    results = results_of({"tiny": priced(0.001, **full), "a": priced(0.1), "b": priced(0.11)}, days=8)
+    assert undecided(results, Slo(refused_fraction=0.05, share_of_days=0.9)) == ["b"]
+
+
 def test_the_finals_end_with_their_budget_and_say_who_is_not_told(monkeypatch):
     """Costs that are pure noise around one mean."""
     rng = np.random.default_rng(5)
@@ -199,6 +206,12 @@ def test_a_type_gets_the_digits_it_gets_alone(whole):
         pd.testing.assert_frame_equal(whole.finals[name].values, alone.values, check_exact=True)
 
 
+def test_of_single_broadcasts_a_review_keeps_a_byte_each(whole):
+    for result in (*whole.finals.values(), *whole.screened.values()):
+        assert [*result.broadcasts] == ["outcome"]
+        assert result.broadcasts.memory_usage(index=False).sum() < 2 * len(result.broadcasts) + 1000
+
+
 def test_types_that_nobody_measured_are_told_as_ranges_and_the_measured_one_as_a_number(whole):
     shown = whole.table().set_index("type")
     assert "(" in shown.loc["this-machine", "USD/month"]
@@ -227,7 +240,14 @@ def test_the_answer_names_leader_cost_and_certainty(whole):
     assert whole.leader in whole.answer()[0]
     assert whole.promises[whole.leader].text in text
     assert whole.chances[whole.leader].value == whole.standings["chance"].max()
-    assert "By how its nodes are bought: " in text
+    assert "By how its nodes are bought, on the first 3 of the 10 days: " in text
+
+
+def test_ways_to_buy_are_compared_on_the_same_days(whole):
+    assert set(whole.purchases["replications"]) == {3}
+    rows = whole.purchases[whole.purchases["way"] == "on demand"].set_index("instance")
+    for name, result in whole.finals.items():
+        assert rows.loc[name, COST] == pytest.approx(screening.values_of(result, COST)[:3].mean(), rel=1e-12)
 
 
 def test_plain_data_holds_what_the_tables_show(whole):
@@ -363,3 +383,20 @@ def test_a_promise_is_kept_day_by_day():
     assert [missed.metric for missed in found.missed] == ["refused_fraction", "start_wait_p95_s"]
     assert not found.is_met
     assert not found.is_out_of_reach
+
+
+def test_a_day_on_which_nobody_asked_keeps_every_promise_and_one_on_which_nobody_could_start_does_not():
+    days = {"refused_fraction": [np.nan, 0.0, 0.0], "start_wait_p95_s": [np.nan, np.nan, 2.0]}
+    days |= {"unserved_viewer_fraction": [np.nan, 0.0, 0.0], "recovery_s": [np.nan, np.inf, 0.0]}
+    rows = [(day, metric, value) for metric, of in days.items() for day, value in enumerate(of)]
+    values = pd.DataFrame(rows, columns=["replication", "metric", "value"])
+    slo = Slo(refused_fraction=0.1, start_wait_p95_s=5.0, unserved_viewer_fraction=0.0, recovery_s=60.0)
+    found = attainment(values, slo)
+    assert found.kept.tolist() == [True, False, True]
+    wait = next(missed for missed in found.missed if missed.metric == "start_wait_p95_s")
+    assert wait.text.endswith("2 s in the mean, 5 s promised, missed on 1 day")
+
+
+def test_a_platform_that_nobody_asks_keeps_its_promise(short_stages):
+    empty = platform(**{"workload.broadcasts.peak_concurrent": 1e-4, "horizon.horizon_s": 600.0})
+    assert run(empty, profiles.profile(), replications=2, split=False).promise.is_met

@@ -87,3 +87,27 @@ def test_bad_input_says_what_to_do_and_where(verb, arguments, more, message):
     out, err, code = verb(*arguments, more=more)
     assert (out, code) == ("", 2)
     assert message in err
+
+
+def test_a_place_that_cannot_be_written_is_refused_before_the_work(verb, tmp_path, monkeypatch):
+    monkeypatch.setattr(stages, "review", lambda *_, **__: pytest.fail("it was simulated first"))
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "file").write_text("a file", encoding="utf-8")
+    for out, message in (("mine", "mine exists and is not a review of headroom"), ("file/x", "cannot be written")):
+        _, err, code = verb("--instances", TYPES, "--out", out)
+        assert code != 0
+        assert message in err
+
+
+def test_a_folder_of_a_review_is_written_and_replaced(verb, tmp_path):
+    for _ in range(2):
+        _, _, code = verb("--instances", TYPES, "--out", "found", "--json")
+        assert code == 0
+    assert [path.name for path in sorted((tmp_path / "found").iterdir())] == [
+        "answer.json",
+        "measure_next.csv",
+        "purchases.csv",
+        "report.html",
+        "review.json",
+        "types.csv",
+    ]

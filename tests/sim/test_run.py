@@ -6,6 +6,7 @@ import datetime
 import hashlib
 import itertools
 import json
+import sys
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -14,6 +15,7 @@ import pytest
 from platforms import scenario
 from profiles import profile
 
+import headroom
 from scenarios.errors import NotReady, ScenarioError
 from scenarios.held_out import CpuError, HeldOutErrors, LadderErrors, NMaxError
 from sim.metrics import METRICS, summarise
@@ -191,6 +193,16 @@ def test_a_result_is_never_written_over_something_else(tmp_path):
     with pytest.raises(NotReady, match="is not a result of headroom; choose another --out"):
         run(SMALL, profile(), seed=4).write(tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["precious.txt"]
+
+
+def test_a_place_that_holds_something_else_is_refused_before_the_work(tmp_path, monkeypatch, capsys):
+    (tmp_path / "precious.txt").write_text("mine")
+    command = ["headroom", "run", "scenarios/library/twitch_evening.yaml", "--out", str(tmp_path)]
+    monkeypatch.setattr(sys, "argv", command)
+    monkeypatch.setattr("sim.replication.run", lambda *_, **__: pytest.fail("it was simulated first"))
+    with pytest.raises(SystemExit):
+        headroom.main()
+    assert "is not a result of headroom" in capsys.readouterr().err
 
 
 def test_a_result_of_another_version_is_refused_by_its_number_and_says_how_to_have_it_again(tmp_path):

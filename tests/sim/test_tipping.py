@@ -16,7 +16,7 @@ from scenarios.errors import ScenarioError
 from sim.bracket import Look, TippingPoint, search
 from sim.results import to_json
 from sim.tipping import tipping_point
-from sim.varied import Span, number_text, parse_span, with_value
+from sim.varied import Span, number_text, parse_span, with_value, with_values
 
 SHORT = {
     "horizon.horizon_s": 600.0,
@@ -128,6 +128,30 @@ def test_a_value_is_set_as_the_language_sets_it():
     assert number_text("a.auth_limit_per_s", 2.0) == "2 1/s"
     assert parse_span("a.b=1 min..0.5 h") == Span("a.b", "1 min", "0.5 h")
     assert parse_span("a.b=1..2.5") == Span("a.b", 1, 2.5)
+
+
+def test_several_values_are_set_at_once_and_judged_together():
+    plain = scenario()
+    horizon_s, tick_s = plain.horizon.horizon_s, plain.horizon.tick_s
+    changed = with_values(plain, {"horizon.horizon_s": "10 s", "horizon.tick_s": 5, "platform.transcode.pools": [POOL]})
+    assert (changed.horizon.horizon_s, changed.horizon.tick_s) == (10.0, 5.0)
+    assert [pool.name for pool in changed.platform.transcode.pools] == ["nodes"]
+    assert (plain.horizon.horizon_s, plain.horizon.tick_s) == (horizon_s, tick_s)
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"horizon.horizon_s": "10 s"}, r"^set: horizon\.tick_s: longer than horizon_s; choose a tick"),
+        ({"platform.cdn.cluster": 4}, r"^set: platform\.cdn\.cluster: unknown key.*did you mean 'clusters'"),
+        ({"platform.cdn.clusters": "many"}, r"^set: platform\.cdn\.clusters: "),
+        ({"title.words": 2}, r"^set: title\.words: there is nothing inside"),
+        ({"horizon.tick_s": 5, "horizon": {"horizon_s": 10}}, r"^set: horizon: undoes 'horizon.tick_s', set above"),
+    ],
+)
+def test_values_that_may_not_stand_there_are_refused_with_a_reason(changes, told):
+    with pytest.raises(ScenarioError, match=told):
+        with_values(scenario(), changes)
 
 
 @pytest.mark.parametrize(

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
+import datetime
 import os
 import subprocess
 import sys
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +18,6 @@ from scenarios.errors import CalibrationError
 from scenarios.reading.trace_file import Trace, read_trace
 from sim.curves import DAY_S
 from sim.trace_fit import Window, fit_trace
-from sim.trace_plot import trace_figure
 from sim.trace_report import report_trace
 
 ROOT = Path(__file__).parent.parent.parent
@@ -95,6 +97,26 @@ def trace(at_s, levels) -> Trace:
     return Trace(tuple(at_s), tuple(levels), tuple(range(2, 2 + len(at_s))), "viewers", None, 0.0)
 
 
+@pytest.mark.parametrize(
+    ("days", "first_day", "shown"),
+    [
+        (2, datetime.date(2026, 11, 22), ["18:00", "00:00\n2026-11-23"]),
+        (7, datetime.date(2026, 11, 22), ["2026-11-23", "2026-11-24"]),
+        (7, None, ["day 2", "day 3"]),
+        (30, datetime.date(2026, 11, 22), ["2026-11-29", "2026-12-06"]),
+    ],
+)
+def test_times_below_a_trace_do_not_touch(days, first_day, shown):
+    at_s, levels = made(days, sd=0.03)
+    figure = report_trace(dataclasses.replace(trace(at_s, levels), first_day=first_day), train_days=2).plot()
+    (axes,) = figure.axes
+    places = zip(axes.get_xticks(), axes.get_xticklabels(), strict=True)
+    labels = [label for hour, label in places if axes.get_xlim()[0] <= hour <= axes.get_xlim()[1]]
+    assert [label.get_text() for label in labels[:2]] == shown
+    boxes = [label.get_window_extent() for label in labels]
+    assert all(right.x0 - left.x1 > 4 for left, right in pairwise(boxes))
+
+
 def test_a_shortfall_is_told_and_an_event_laid_over_it():
     event = 90 * 3600.0, 100 * 3600.0
     at_s, levels = made(4, sd=0.03, event=event)
@@ -109,7 +131,7 @@ def test_a_shortfall_is_told_and_an_event_laid_over_it():
     holding = (at_s >= event[0] + 3600) & (at_s <= event[1] - 2700)
     assert np.mean((levels > low)[holding] & (levels < high)[holding]) > 0.8
     assert report.null_mape > 0
-    figure = trace_figure(report)
+    figure = report.plot()
     (axes,) = figure.axes
     assert [line.get_ydata().size for line in axes.get_lines()[:3]] == [384, 384, 384]
     assert axes.get_lines()[2].get_ydata() == pytest.approx(levels)

@@ -9,13 +9,13 @@ from pathlib import Path
 from benchmarks import coverage
 
 ROOT = Path(__file__).parent.parent
-SPEC = importlib.util.spec_from_file_location("statistics_page", ROOT / "docs" / "statistics.py")
-statistics = importlib.util.module_from_spec(SPEC)
-SPEC.loader.exec_module(statistics)
+SPEC = importlib.util.spec_from_file_location("intervals_page", ROOT / "docs" / "intervals.py")
+intervals = importlib.util.module_from_spec(SPEC)
+SPEC.loader.exec_module(intervals)
 
 
 def test_the_page_is_what_was_kept():
-    assert statistics.page() == statistics.PAGE.read_text(encoding="utf-8")
+    assert intervals.page() == intervals.PAGE.read_text(encoding="utf-8")
 
 
 def test_intervals_were_judged_on_two_thousand_runs_and_a_miss_would_be_read():
@@ -23,4 +23,4 @@ def test_intervals_were_judged_on_two_thousand_runs_and_a_miss_would_be_read():
     assert kept["runs"] >= 2000
     judged = [row["met"] for name in coverage.QUEUES for row in kept[name]["intervals"].values()]
     assert judged.count(None) == 4  # the nulls
-    assert statistics.page().count("MISSED") == judged.count(False)
+    assert intervals.page().count("MISSED") == judged.count(False)

@@ -1,6 +1,6 @@
-"""Takes the benchmarks of the intervals and writes `docs/statistics.md` from what they printed.
+"""Takes the benchmarks of the intervals and writes `docs/intervals.md` from what they printed.
 
-`python docs/statistics.py coverage common_numbers` runs those (some ten minutes of CPU) and keeps their JSON in
+`python docs/intervals.py coverage common_numbers` runs those (some ten minutes of CPU) and keeps their JSON in
 `measured/`; without names it only writes the page anew. No figure is typed by hand.
 """
 
@@ -13,7 +13,7 @@ import sys
 from pathlib import Path
 
 DOCS = Path(__file__).parent
-PAGE = DOCS / "statistics.md"
+PAGE = DOCS / "intervals.md"
 NAMES = ("coverage", "common_numbers")
 HEAD = """# How sure the intervals are
 
