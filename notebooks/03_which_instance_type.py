@@ -43,7 +43,7 @@ evening = with_values(
     load_scenario(BASELINE),
     {"horizon.start_hour": 19, "horizon.horizon_s": "3 h", "platform.transcode.min_nodes": 1},
 )
-evening.slo
+pd.Series(evening.slo.objectives | {"on so many of the days": evening.slo.share_of_days}, name="at most").to_frame()
 
 # %% [markdown]
 # ## What is known of the types?
@@ -56,9 +56,9 @@ known = load_catalogue().instances
 pd.DataFrame(
     {
         "type": name,
-        "vCPUs": known[name].vcpus,
+        "vCPUs": known[name].vcpus or "of the profile",
         "accelerator": known[name].accelerator.model if known[name].accelerator else "–",
-        "USD/h": known[name].price_usd_per_hour,
+        "USD/h": known[name].price_usd_per_hour or evening.platform.transcode.node_price_usd_per_hour,
         "price of": known[name].citations["price"].date if "price" in known[name].citations else "the scenario",
     }
     for name in TYPES

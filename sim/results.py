@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import datetime
 import html
 import json
 import math
-import os
-import platform
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -39,15 +35,16 @@ from sim.ranges import ranges
 from sim.slo_attainment import Attainment, attainment
 from sim.statistics.sequential import Attained, attained
 from sim.timeline import Records, timeline_text
-from sim.whole_file import write_folder, write_whole
+from sim.whole_file import write_whole
+from sim.whole_folder import made_here, write_whole_folder
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 RESULT_VERSION = 3
+MARKER = "run.json"
+"""A file that every result folder has."""
 COST = "transcode_usd_per_month"
-MARKED = {"mark": "run.json", "what": "a result"}
-"""How a result folder is told from any other (`sim.whole_file.require_folder`)."""
 FRAMES = ("ticks", "broadcasts", "nodes", "events")
 
 
@@ -256,7 +253,7 @@ class RunResult:
         Raises:
             NotReady: the folder cannot be written, or holds something that is not a result.
         """
-        return write_folder(folder, self._fill, **MARKED)
+        return write_whole_folder(folder, MARKER, "result", self._fill)
 
     def write_timeline(self, path: Path, replication: int = 0) -> Path:
         """Write one replication as a trace that Perfetto opens (`sim.timeline`).
@@ -278,7 +275,6 @@ class RunResult:
         return write_whole(path, timeline_text(Records(ticks, nodes, horizon.horizon_s, moments), about))
 
     def _fill(self, folder: Path) -> None:
-        folder.mkdir()
         (folder / "answer.json").write_text(to_json(self.document()), encoding="utf-8")
         write_csv(self.summary, folder / "summary.csv")
         write_csv(self.values, folder / "metrics.csv")
@@ -286,16 +282,12 @@ class RunResult:
         for name in FRAMES:
             table = pa.Table.from_pandas(getattr(self, name), preserve_index=False)
             pq.write_table(table, folder / f"{name}.parquet", write_page_checksum=True)
-        (folder / "run.json").write_text(to_json(self._provenance()), encoding="utf-8")
+        (folder / MARKER).write_text(to_json(self._provenance()), encoding="utf-8")
 
     def _provenance(self) -> dict[str, Any]:
         return {
             "headroom_result": RESULT_VERSION,
-            "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-            "host": platform.node(),
-            "python": platform.python_version(),
-            "versions": {name: metadata.version(name) for name in ("headroom", "numpy", "scipy", "pandas", "simpy")},
-            "cpus": os.cpu_count(),
+            **made_here(),
             "seed": self.seed,
             "replications": self.replications,
             "precision": self.precision.document() if self.precision else None,
@@ -323,7 +315,7 @@ def read_result(folder: Path) -> RunResult:
         ScenarioError: the folder is not a result of this version, or a table is damaged.
     """
     try:
-        provenance = json.loads((folder / "run.json").read_text(encoding="utf-8"))
+        provenance = json.loads((folder / MARKER).read_text(encoding="utf-8"))
         version = provenance.get("headroom_result")
         if version != RESULT_VERSION:
             raise _no_result(folder, f"result version {version!r}, this headroom reads {RESULT_VERSION}")

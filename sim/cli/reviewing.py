@@ -40,13 +40,13 @@ def review(
     from scenarios.errors import ScenarioError
 
     loaded, chosen, overridden = scenario_and_profile(file, profile)
-    if out:
-        from sim.capacity_review.folder import MARKED
-        from sim.whole_file import require_folder
-
-        require_folder(out, **MARKED)
     from sim.capacity_review.stages import review as review_types
 
+    if out:
+        from sim.capacity_review.folder import MARKER
+        from sim.whole_folder import require_place
+
+        require_place(out, MARKER, "review")
     names = [name.strip() for name in instances.split(",") if name.strip()]
     try:
         with StageBars(quiet) as bars:
@@ -72,12 +72,13 @@ def review(
 
         print(to_json(found.document()), end="")
         return
-    _print(found, "the profile given by --profile" if overridden else "the profile named by the scenario")
+    print_review(found, "the profile given by --profile" if overridden else "the profile named by the scenario")
     if out:
         print(f"Report: {out / 'report.html'}")
 
 
-def _print(found: Review, choice: str) -> None:
+def print_review(found: Review, choice: str) -> None:
+    """Print a review: the question, what it rests on, the tables, how it went, and last the answer."""
     from sim.capacity_review.text import BEST_TO_SHOW, OF_NODE, notes
 
     print(found.scenario.title, "", found.scenario.question, "", sep="\n")

@@ -68,11 +68,12 @@ def run(
     fewest, counted = asked_replications([scenario], replications, precision, by, least=1)
     ask_budget(loaded, fewest, force)
     from sim.replication import run as simulate
-    from sim.results import MARKED
-    from sim.whole_file import require_folder, require_writable
+    from sim.results import MARKER
+    from sim.whole_file import require_writable
+    from sim.whole_folder import require_place
 
     if out:
-        require_folder(out, **MARKED)
+        require_place(out, MARKER, "result")
     if timeline:
         require_writable(timeline)
     how: dict[str, Any] = {"seed": seed, "workers": workers, "extrapolate": extrapolate}
