@@ -151,7 +151,7 @@ _ = interact(
 # ## What do the sliders show where none can be moved?
 #
 # A page or a preview shows no sliders: here are some of their positions side by side. Where a day touches 100 %,
-# somebody waits.
+# whoever goes live then has to wait.
 
 # %%
 UPLIFTS, TARGETS = (1.3, 1.7, 2.3), (0.9, 0.7)

@@ -41,13 +41,13 @@ REPEAT = Path("../scenarios/bundles/epyc-2c-x264-ultrafast-repeat")
 # ```
 #
 # takes about two minutes, makes its own test clip and needs no network. What it writes is a bundle: a folder with the
-# arrival of every frame, the CPU time of every segment, and what the machine is. Two bundles come with this
-# repository. With `BUNDLE` above set to `my-bundle`, the rest of the notebook is about your machine.
+# arrival of every frame, the CPU time of every segment, and what the machine is. Some come with this repository. With
+# two of your own as `BUNDLE` and `REPEAT` above, the rest of the notebook is about your machine.
 #
 # ## What was measured?
 
 # %%
-# The node model is run at this machine's cores only; `headroom fit` also runs it at 4, 8 and 16.
+# The node model is run at the measured machine's 2 cores only; `headroom fit` also runs it at 4, 8 and 16.
 with tqdm(desc="loads") as bar:
     profile = fit(
         [BUNDLE], name=BUNDLE.name, node_cores=(2,), workers=2, progress=lambda done, _: bar.update(done - bar.n)
@@ -115,7 +115,7 @@ for axes, (name, (label, scale)) in zip(row, FIGURES.items(), strict=True):
         rows = metrics[(metrics["metric"] == name) & metrics["measured"].notna()]
         axes.plot(rows["load"].astype(int), rows[column] * scale, label=text, **style)
     axes.set(xlabel="streams at once", ylim=(0, 1.08 * axes.get_ylim()[1]))
-    axes.set_xticks([1, 2, 3, 4])
+    axes.xaxis.get_major_locator().set_params(integer=True)
     axes.set_title(label, loc="left", fontsize=10)
 handles, labels = row[0].get_legend_handles_labels()
 figure.legend(handles, labels, loc="outside lower left", ncols=4, frameon=False)
@@ -125,9 +125,9 @@ plt.show()
 # %% [markdown]
 # ## How large are the errors?
 #
-# Of what was measured; above four streams the node is nearly full, and only whether it keeps up is compared. *Fitted*
-# errors say how well the model fits, no more. What counts is the second bundle. Where two measurements of one load
-# differ by as much as the model and one of them, no model can do better, and a longer measurement is needed.
+# In percent of what was measured, up to 0.8 of what the node holds; above that only whether it keeps up is compared.
+# *Fitted* errors say how well the model fits, no more. What counts is the second bundle. Where two measurements of one
+# load differ by as much as the model and one of them, no model can do better, and a longer measurement is needed.
 
 
 # %%
@@ -139,10 +139,10 @@ def error(value, truth):
 rows = []
 for name, (label, _) in FIGURES.items():
     at = {
-        which: metrics[metrics["metric"] == name].set_index("load")
+        which: metrics[(metrics["metric"] == name) & metrics["measured"].notna()].set_index("load")
         for which, metrics in (("seen", seen), ("unseen", unseen))
     }
-    for load in (1, 2, 4):
+    for load in [load for load in at["seen"].index if load in at["unseen"].index]:
         before, again = at["seen"].loc[load], at["unseen"].loc[load]
         rows.append(
             {

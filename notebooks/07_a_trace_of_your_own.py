@@ -129,8 +129,8 @@ print(MINE)
 # %% [markdown]
 # ## What does it change that days wander?
 #
-# The mean hardly moves. What moves is how far apart two days may lie, and that is what capacity is kept for: on a few
-# days more come than the curve says. Four days each, with the same broadcasters.
+# The mean hardly moves. What moves is how far apart two days may lie, and that is what capacity is kept for: on every
+# other day more come than the curve says. Four days each, with the same broadcasters.
 
 # %%
 REPLICATIONS = 4
