@@ -32,8 +32,8 @@ CAPTIONS = {
     "node": "The dot is in the middle of everything that is not known about a type, the bar reaches from its costly to "
     "its cheap end; beside it, what is full first.",
     "sensitivity": "Left, how often the leader is the cheapest in the tenth of the joint draws at each end of what is "
-    "not known, with 95 % intervals; an orange bar is longer than noise makes one. Right, where any is above 0, what it "
-    "saves in the mean to know it before choosing; 0 where that is no more than the noise of the draws.",
+    "not known, with 95 % intervals; an orange bar is longer than noise makes one. Right, where any is above 0, what "
+    "it saves in the mean to know it before choosing; 0 where that is no more than the noise of the draws.",
 }
 VALUE_AND_ENDS = re.compile(r"([^()]+) (\([^()]* … [^()]*\))")
 """A cell such as `763.8 (607.6 … 920.1)`."""
