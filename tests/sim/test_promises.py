@@ -177,8 +177,8 @@ def test_nobody_passes_the_clock_by(path):
 
 # R15: no clock of the machine
 
-TAKES_THE_TIME = {"sim/results.py", "sim/capacity_review/folder.py", "sim/trace_report.py"}
-"""Two say when a result was made, the third reads moments of a trace."""
+TAKES_THE_TIME = {"sim/whole_folder.py", "sim/trace_report.py"}
+"""The one says when a folder was made, the other reads moments of a trace."""
 
 
 def test_a_jump_of_the_machines_clock_moves_nothing(monkeypatch):
