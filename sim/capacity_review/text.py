@@ -207,7 +207,8 @@ def notes(review: Review) -> Iterator[str]:
     for name, why in review.dropped.items():
         yield f"{name} was dropped in the screening: {why}"
     for names, respects in beyond(review):
-        yield f"{EXTRAPOLATED}: {names}, beyond what profile {review.profile.name} was measured for: {'; '.join(respects)}"
+        told = "; ".join(respects)
+        yield f"{EXTRAPOLATED}: {names}, beyond what profile {review.profile.name} was measured for: {told}"
     yield from course(review)
 
 
