@@ -14,7 +14,7 @@ import simpy
 
 from sim.components.node import NEVER, NodeLog, NodeState, Startup, Told, until_notice_s
 from sim.components.places import Places
-from sim.components.pools import Pool
+from sim.components.pools import Pool, in_turn
 from sim.components.rooms import NONE
 from sim.components.supply import Supply
 
@@ -143,9 +143,8 @@ class Fleet:
     def start_ready(self, nodes: int) -> None:
         """Add nodes that have booted before time starts."""
         self._supply.want_more(nodes)
-        for pool, missing in enumerate(self._supply.missing()):
-            for _ in range(missing):
-                self._takes_broadcasts(self._new_node(pool, NodeState.READY))
+        for pool in in_turn(self._supply.missing()):
+            self._takes_broadcasts(self._new_node(pool, NodeState.READY))
         self._ask_again_later()
 
     def order(self, nodes: int) -> int:
@@ -161,9 +160,8 @@ class Fleet:
 
     def _launch(self) -> int:
         missing = self._supply.missing()
-        for pool, nodes in enumerate(missing):
-            for _ in range(nodes):
-                self._start(pool)
+        for pool in in_turn(missing):
+            self._start(pool)
         self._ask_again_later()
         return sum(missing)
 

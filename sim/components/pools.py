@@ -62,6 +62,18 @@ def shared_out(total: int, least: Sequence[int], most: Sequence[int], weight: Se
     return [int(nodes) for nodes in given]
 
 
+def in_turn(nodes: Sequence[int]) -> list[int]:
+    """Return the pools of so many nodes each, in turns as even as their numbers allow; of equals the first pool first.
+
+    Of nodes that are equally full the oldest is taken: were they ordered pool by pool, one zone would be the oldest, and
+    the fuller one wherever broadcasts are spread.
+    """
+    part = np.concatenate([(np.arange(count) + 0.5) / count for count in nodes if count] or [np.empty(0)])
+    pool = np.repeat(np.arange(len(nodes)), nodes)
+    found: list[int] = pool[np.argsort(part, kind="stable")].tolist()
+    return found
+
+
 def _rounded(exact: Floats, total: int) -> Integers:
     """Return whole numbers of that sum, none further than 1 from the exact ones: the largest remainders go up."""
     whole = np.floor(exact + 1e-9).astype(int)

@@ -38,7 +38,7 @@ def test_a_lost_zone_takes_its_nodes_and_a_share_of_ingest_until_it_is_back():
     world.request(*range(6))
     told, down = fail(world, ZoneLoss(kind="zone_loss", at_s=100.0, zones=("a",), duration_s=600.0))
     world.env.run(until=101)
-    assert told == [(100, "zone_loss", [0, 1], world.fleet.broadcasts_on(0) or told[0][3])]
+    assert told == [(100, "zone_loss", [0, 3], world.fleet.broadcasts_on(0) or told[0][3])]
     assert len(world.interrupted) == len(told[0][3]) > 0
     assert down == [pytest.approx(1 / 3)]
     assert world.fleet.nodes == 6  # ordered again at once, in the zones that are left
@@ -52,13 +52,19 @@ def test_a_lost_zone_takes_its_nodes_and_a_share_of_ingest_until_it_is_back():
 def test_a_storm_takes_its_share_of_spot_nodes_with_notice_and_sells_none_for_a_while():
     pools = (Pool("kept", "a", 2, (1,)), Pool("spot", "a", 2, (1,), purchase="spot", taken_back=spot(notice_s=50.0)))
     world = Watched([5000] * 8, pools=pools, boot_s=500.0, max_nodes=50)
-    world.fleet.start_ready(8)  # nodes 0 to 3 kept, 4 to 7 spot
+    world.fleet.start_ready(8)  # kept and spot in turns: 1, 3, 5 and 7 are spot
     world.request(*range(8))
     told, _ = fail(world, SpotStorm(kind="spot_storm", at_s=10.0, share=0.6, over_s=100.0, duration_s=300.0))
     world.env.run(until=400)
-    assert told[0][2] == [4, 5]
-    assert {node: at for at, node, _ in world.gone} == {4: 10, 5: 60}  # best fit had left them empty
-    assert [world.fleet.log.pool[node] for node in (8, 9)] == [0, 0]
+    assert told[0][2] == [1, 3, 5]
+    # One after another over the storm, each as soon as its broadcasts have moved; best fit had left the last one empty.
+    assert [(node, at) for at, node, _ in world.gone] == [
+        (1, pytest.approx(10.0)),
+        (3, pytest.approx(10.0 + 100.0 / 3)),
+        (5, pytest.approx(10.0 + 200.0 / 3)),
+    ]
+    assert (len(world.moved), world.interrupted) == (6, [])
+    assert [world.fleet.log.pool[node] for node in (8, 9, 10)] == [0, 0, 0]
 
 
 def test_nodes_that_die():

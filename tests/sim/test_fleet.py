@@ -26,6 +26,19 @@ def test_best_fit_takes_the_fullest_node_with_room():
     assert [node for _, _, node in world.placed] == [0, 0, 1, 0]
 
 
+@pytest.mark.parametrize("broadcasts", [13, 17, 22])
+def test_spread_fills_zones_alike_whatever_they_are_called(broadcasts):
+    """Three zones of three nodes, each with room for four: no zone is fuller than another by more than a broadcast."""
+    pools = tuple(Pool(f"in {zone}", zone, 4, (1,)) for zone in "abc")
+    world = Watched([500] * broadcasts, pools=pools, spread=True)
+    world.fleet.start_ready(9)
+    world.request(*range(broadcasts))
+    zone_of = [world.fleet.log.pool[node] for _, _, node in world.placed]
+    counts = [zone_of.count(zone) for zone in range(3)]
+    assert sum(counts) == broadcasts
+    assert max(counts) - min(counts) <= 1
+
+
 def test_spread_takes_the_emptiest_node():
     world = Watched([500] * 4, spread=True)
     world.fleet.start_ready(2)
@@ -157,7 +170,7 @@ def test_what_cannot_be_had_in_one_pool_comes_from_the_others_and_later_from_it(
     pools = (Pool("a", "a", 2, (1,), available_max=3), Pool("b", "b", 2, (1,), weight=0.0))
     world = Watched([], pools=pools, max_nodes=20, launch_retry_s=60.0)
     world.fleet.order(5)
-    assert world.fleet.log.pool == [0, 0, 0, 1, 1]
+    assert world.fleet.log.pool == [0, 1, 0, 1, 0]
     world.fleet.close([0, 1])
     world.fleet.kill([0], "died")
     assert world.fleet.nodes == 4
