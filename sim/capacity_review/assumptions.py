@@ -50,7 +50,7 @@ def _bounds(review: Review) -> Iterator[str]:
         if at_least > 0:
             yield (
                 f"{name}: the fleet stands at min_nodes ({spec.min_nodes:,}) for {at_least:.0%} of the time; its cost "
-                "does not move then with what a node holds, though its range and the joint draws let it"
+                "does not move then with what a node holds, though its range lets it"
             )
         if values_of(review.result(name), "nodes_peak").max() >= spec.max_nodes:
             yield f"{name}: the fleet reaches max_nodes ({spec.max_nodes:,}) in some replication"
