@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
-from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
-from matplotlib.ticker import LogLocator, NullLocator
+from typing import TYPE_CHECKING, NamedTuple
 
 from sim.capacity_review.result import Review
-from sim.capacity_review.review_axes import name_rows, titled, whole_numbers
+from sim.capacity_review.review_axes import key, log_numbers, name_rows, titled
 from sim.node_plan import RESOURCE_NAMES
 from sim.plot_axes import BLUE, NARROW_RANGE, VERMILION, styled
 from sim.results import RunResult
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 MEASURED, CARRIED_OVER = BLUE, VERMILION
 
@@ -42,10 +41,7 @@ def node_holds(review: Review) -> Figure:
     name_rows(axes, [name if name in review.finals else f"{name} (dropped)" for name in names])
     least, most = min(one.low for one in held), max(one.high for one in held)
     if least > 0 and most / least > NARROW_RANGE:
-        axes.set_xscale("log")
-        axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
-        axes.xaxis.set_minor_locator(NullLocator())
-        whole_numbers(axes)  # a change of scale takes them away
+        log_numbers(axes)
         axes.set_xlim(0.8 * least, most * (most / least) ** 0.6)
         axes.set_xlabel("broadcasts on a node (log axis)")
     else:
@@ -53,7 +49,7 @@ def node_holds(review: Review) -> Figure:
         axes.set_xlabel("broadcasts on a node")
     kinds = [(MEASURED, "measured", True), (CARRIED_OVER, "carried over from the measured machine", False)]
     handles = [
-        Line2D([], [], color=colour, marker="o", linewidth=4, label=label)
+        key(label, color=colour, marker="o", linewidth=4)
         for colour, label, is_measured in kinds
         if any(one.is_measured is is_measured for one in held)
     ]

@@ -13,7 +13,7 @@ from scenarios.catalogue import load_catalogue
 from scenarios.coefficient import Coefficient
 from sim.capacity_review.plots import MOST_SOURCES, PLOTS
 from sim.capacity_review.result import Review
-from sim.capacity_review.text import OF_NODE, notes
+from sim.capacity_review.text import OF_NODE, beyond, course
 from sim.carried import carried_coefficients
 from sim.fleet_plan import kinds_of_nodes
 from sim.format import interval_text
@@ -37,12 +37,10 @@ CAPTIONS = {
 }
 VALUE_AND_ENDS = re.compile(r"([^()]+) (\([^()]* … [^()]*\))")
 """A cell such as `763.8 (607.6 … 920.1)`."""
-NUMBER = re.compile(r"[–\d]")
+NUMBER = re.compile(r"[–<\d]")
 """How the cells of a column of numbers begin."""
 OF_WORDS = ("list price",)
 """Columns that begin with a digit and are read as text: a price, and the day it was read."""
-EXTRAPOLATED = "EXTRAPOLATED"
-"""How `sim.coverage` begins what it says of a profile that is used beyond its range."""
 
 
 def write_review_page(review: Review, path: Path) -> Path:
@@ -66,7 +64,7 @@ def _facts(review: Review) -> dict[str, Any]:
     return {
         "answer": review.answer(),
         "day": _day(review),
-        "beyond": list(_beyond(review)),
+        "beyond": list(beyond(review)),
         "objectives": list(_objectives(review)),
         "share_of_days": f"{review.slo.share_of_days:.0%}",
         "leader": review.leader,
@@ -78,7 +76,7 @@ def _facts(review: Review) -> dict[str, Any]:
         "sources_left": max(len(review.influences) - MOST_SOURCES, 0),
         "draws": f"{len(review.joint.places):,}",
         "pictures": {name: [_picture(review, name)] for name in PLOTS},
-        "notes": list(notes(review)),
+        "notes": list(course(review)),
         "grounds": review.rests_on(),
         "own_grounds": list(_own_grounds(review, {coefficient.key for _, coefficient in carried})),
         "weakest": weakest(coefficients),
@@ -155,21 +153,10 @@ def _own_grounds(review: Review, told: set[str]) -> Iterator[tuple[str, list[str
             yield name, own
 
 
-def _beyond(review: Review) -> Iterator[tuple[str, list[str]]]:
-    """Yield which types are judged beyond what the profile was measured for, the answer's first, and in what."""
-    types: dict[tuple[str, ...], list[str]] = {}
-    for name in sorted(review.candidates, key=lambda name: name != review.leader):
-        lines = [line for line in review.result(name).rests_on() if line.startswith(EXTRAPOLATED)]
-        if lines:
-            types.setdefault(tuple(line.partition(": ")[2] for line in lines), []).append(name)
-    for respects, names in types.items():
-        yield " and ".join(names), list(respects)
-
-
 def _command(review: Review) -> str:
     days = next(iter(review.finals.values())).replications
     return (
-        f"headroom review scenario.yaml --instances {','.join(review.candidates)} "
-        f"--profile {profile_argument(review.profile)} --seed {review.seed} --replications {days} --out review"
-        + (" --extrapolate" if any(_beyond(review)) and not review.scenario.extrapolate else "")
+        f"headroom review scenario.yaml --instances {','.join(review.candidates)} \\\n"
+        f"  --profile {profile_argument(review.profile)} --seed {review.seed} --replications {days} --out review"
+        + (" --extrapolate" if any(beyond(review)) and not review.scenario.extrapolate else "")
     )

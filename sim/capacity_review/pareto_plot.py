@@ -4,20 +4,30 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
-from matplotlib.patheffects import withStroke
 
 from sim.capacity_review.buying import RISK
 from sim.capacity_review.result import NO_RISK, Review
-from sim.capacity_review.review_axes import colours_of, month_text, name_rows, short_way, titled, whole_numbers
+from sim.capacity_review.review_axes import (
+    colours_of,
+    key,
+    month_text,
+    name_rows,
+    short_way,
+    titled,
+    whole_numbers,
+    with_halo,
+)
 from sim.capacity_review.screening import COST
 from sim.plot_axes import GREY, INK, styled
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+    from matplotlib.lines import Line2D
 
 OF_WAYS = ("o", "s", "^", "D")
 """Markers."""
@@ -41,8 +51,8 @@ def pareto(review: Review) -> Figure:
     axes.step(front[COST], front[RISK] * 100, where="post", color=GREY, linewidth=1.0, linestyle=(0, (4, 3)))
     _draw_points(axes, review, points)
     for number, (_, row) in enumerate(front.iterrows(), start=1):
-        halo = axes.annotate(f"{number}", (row[COST], row[RISK] * 100), xytext=(5, 6), textcoords="offset points")
-        halo.set(fontweight="bold", fontsize=10, zorder=4, path_effects=[withStroke(linewidth=3, foreground="white")])
+        place = (row[COST], row[RISK] * 100)
+        with_halo(axes.annotate(f"{number}", place, xytext=(5, 6), textcoords="offset points"))
     top = min(axes.get_ylim()[1], ROOM * 100 * float(points[RISK].max()))
     axes.set_ylim(-0.03 * top, top)  # what is at 0 is seen whole
     axes.set_xlim(0, min(axes.get_xlim()[1], ROOM * float(points[COST].max())))
@@ -69,9 +79,9 @@ def _draw_points(axes: Axes, review: Review, points: pd.DataFrame) -> None:
 
 def _name_what_is_shown(figure: Figure, review: Review, front: pd.DataFrame) -> None:
     """Write the points of the front by their numbers, and what colours and shapes stand for."""
-    types = [Line2D([], [], color=colour, linewidth=4, label=name) for name, colour in colours_of(review).items()]
+    types = [key(name, color=colour, linewidth=4) for name, colour in colours_of(review).items()]
     numbered = [
-        Line2D([], [], linestyle="", label=f"{number}  {short_name(row)}: {_usd(row)}, {_share(row[RISK])}")
+        key(f"{number}  {short_name(row)}: {_usd(row)}, {_share(row[RISK])}", linestyle="")
         for number, (_, row) in enumerate(front.iterrows(), start=1)
     ]
     title = "Nothing else is both cheaper and safer than"
@@ -84,7 +94,7 @@ def _cost_alone(review: Review, points: pd.DataFrame) -> Figure:
     colours, markers = colours_of(review), _markers(points)
     figure = titled(TITLE, height_in=0.17 * len(colours) * len(markers) + 1.2)
     axes = figure.subplots()
-    axes.set_title("Nothing: each of them serves all viewer-time, so cost alone decides")
+    axes.set_title(f"Nothing: each of them leaves less than {100 * NO_RISK:g} % unserved, so cost alone decides")
     apart = dict(zip(markers, np.linspace(-0.3, 0.3, len(markers)), strict=True))
     for row in points.to_dict("records"):
         colour = colours[row["instance"]]
@@ -101,7 +111,7 @@ def _cost_alone(review: Review, points: pd.DataFrame) -> Figure:
 
 def _ways(points: pd.DataFrame) -> list[Line2D]:
     return [
-        Line2D([], [], color=INK, marker=marker, linestyle="", markerfacecolor="white", label=short_way(way))
+        key(short_way(way), color=INK, marker=marker, linestyle="", markerfacecolor="white")
         for way, marker in _markers(points).items()
     ]
 

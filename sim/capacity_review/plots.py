@@ -9,10 +9,9 @@ from __future__ import annotations
 import math
 import textwrap
 from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
 from sim.bands import level
 from sim.capacity_review.measure_next import Influence
@@ -32,6 +31,10 @@ from sim.capacity_review.screening import COST
 from sim.metrics import METRICS
 from sim.plot_axes import BLUE, FAINT, GREY, INK, VERMILION, Bar, Line, draw_bars, draw_lines, hours, stacked, styled
 
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
 MOST_BANDS = 3
 """Beyond so many lines only the leader's has a band, so that bands do not cover each other."""
 MOST_SOURCES = 8
@@ -41,7 +44,7 @@ BAR_IN = 0.21
 LABEL_WIDTH = 36
 """Of the name of a source of ignorance, in characters."""
 
-Plot = Callable[[Review], Figure]
+Plot = Callable[[Review], "Figure"]
 
 
 @styled

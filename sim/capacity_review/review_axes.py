@@ -4,16 +4,23 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
+from typing import Any
 
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, MaxNLocator
-
+from scenarios.errors import NotReady
 from sim.capacity_review.result import Review
 from sim.plot_axes import BLUE, GREEN, INK, ORANGE, PURPLE, SKY, VERMILION, WIDTH_IN
 
-OF_TYPES = (BLUE, VERMILION, GREEN, ORANGE, PURPLE, SKY, INK)
+try:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+    from matplotlib.lines import Line2D
+    from matplotlib.patheffects import withStroke
+    from matplotlib.text import Text
+    from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
+except ModuleNotFoundError as error:
+    raise NotReady("plots need matplotlib, which is not installed: pip install 'headroom[report]'") from error
 
+OF_TYPES = (BLUE, VERMILION, GREEN, ORANGE, PURPLE, SKY, INK)
 MOST_TICKS = 5
 
 
@@ -46,6 +53,24 @@ def whole_numbers(axes: Axes, *, most_ticks: int = MOST_TICKS) -> None:
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.10g}"))
     if axes.get_xscale() == "linear":
         axes.xaxis.set_major_locator(MaxNLocator(most_ticks))
+
+
+def log_numbers(axes: Axes) -> None:
+    """Make the x axis logarithmic, with ticks at 1, 2 and 5."""
+    axes.set_xscale("log")
+    axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+    axes.xaxis.set_minor_locator(NullLocator())
+    whole_numbers(axes)  # a change of scale takes them away
+
+
+def key(label: str, **looks: Any) -> Line2D:
+    """Return an entry of a legend; looks as of a line."""
+    return Line2D([], [], label=label, **looks)
+
+
+def with_halo(text: Text) -> None:
+    """Make a text readable where it lies on lines."""
+    text.set(fontweight="bold", fontsize=10, zorder=4, path_effects=[withStroke(linewidth=3, foreground="white")])
 
 
 def usd_text(usd: float) -> str:

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 BEST_TO_SHOW = 5
 """Sources of ignorance in a table."""
+EXTRAPOLATED = "EXTRAPOLATED"
+"""How `sim.coverage` begins what it says of a profile that is used beyond its range."""
 OF_NODE = ["a node holds", "binds", "list price", "rests on"]
 """Columns of `table` that are about one node, where a whole row is too wide."""
 
@@ -201,9 +203,28 @@ def _next_measurement(review: Review) -> Iterator[str]:
 
 
 def notes(review: Review) -> Iterator[str]:
-    """Yield in sentences how the review went: who was dropped and why, how many days, why it ended."""
+    """Yield in sentences what a reader of the tables must know: who was dropped, what is extrapolated, how it went."""
     for name, why in review.dropped.items():
         yield f"{name} was dropped in the screening: {why}"
+    for names, respects in beyond(review):
+        told = "; ".join(respects)
+        yield f"{EXTRAPOLATED}: {names}, beyond what profile {review.profile.name} was measured for: {told}"
+    yield from course(review)
+
+
+def beyond(review: Review) -> Iterator[tuple[str, list[str]]]:
+    """Yield which types are judged beyond what the profile was measured for, the answer's first, and in what."""
+    types: dict[tuple[str, ...], list[str]] = {}
+    for name in sorted(review.candidates, key=lambda name: name != review.leader):
+        lines = [line for line in review.result(name).rests_on() if line.startswith(EXTRAPOLATED)]
+        if lines:
+            types.setdefault(tuple(line.partition(": ")[2] for line in lines), []).append(name)
+    for respects, names in types.items():
+        yield " and ".join(names), list(respects)
+
+
+def course(review: Review) -> Iterator[str]:
+    """Yield in sentences how the review went: how many days, and why it ended."""
     days = next(iter(review.finals.values())).replications
     screened = next(iter(review.screened.values())).replications
     left = len(review.finals)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
+import sys
 
 import matplotlib
 import numpy as np
@@ -13,6 +14,8 @@ from matplotlib.figure import Figure
 from matplotlib.text import Text
 from reviewed import small_review
 
+import sim.capacity_review
+from scenarios.errors import NotReady
 from sim.capacity_review.buying import RISK
 from sim.capacity_review.pareto_plot import pareto
 from sim.capacity_review.plots import MOST_SOURCES, PLOTS
@@ -205,3 +208,14 @@ def test_a_type_has_one_colour_and_dollars_no_cents(review):
     assert next(iter(colours)) == review.standings.index[0]
     assert [usd_text(usd) for usd in (123_456.7, 84.31, 3.456, 0.0)] == ["123,457", "84", "3.5", "0"]
     assert np.all(np.diff(review.standings.loc[list(colours), COST]) >= 0)
+
+
+def test_without_matplotlib_the_reader_is_told_what_to_install(review, monkeypatch):
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    for name in [name for name in sys.modules if name.startswith("matplotlib.")]:
+        monkeypatch.setitem(sys.modules, name, None)
+    for name in ("plots", "review_axes", "pareto_plot", "node_plot"):
+        monkeypatch.delitem(sys.modules, f"sim.capacity_review.{name}")
+        monkeypatch.delattr(sim.capacity_review, name)
+    with pytest.raises(NotReady, match=r"pip install 'headroom\[report\]'"):
+        next(review.plots())
