@@ -31,6 +31,11 @@ def assumptions(review: Review) -> Iterator[str]:
         f"assumed for every type: spot {discount(scenario, 'spot'):.0%} off the list price and taken back as the "
         f"scenario's spot nodes are, reserved for a year {discount(scenario, 'reserved'):.0%} off"
     )
+    if not any(failure.kind == "spot_storm" for failure in scenario.failures):
+        yield (
+            "single spot nodes are taken back, never many at once: the scenario has no spot_storm among its failures; "
+            "add one before buying on spot"
+        )
     if scenario.horizon.horizon_s % DAY_S:
         yield (
             f"a month has all its hours like these {scenario.horizon.horizon_s / 3600:.3g}, which flatters "
