@@ -31,6 +31,11 @@ def assumptions(review: Review) -> Iterator[str]:
         f"assumed for every type: spot {discount(scenario, 'spot'):.0%} off the list price and taken back as the "
         f"scenario's spot nodes are, reserved for a year {discount(scenario, 'reserved'):.0%} off"
     )
+    if not any(failure.kind == "spot_storm" for failure in scenario.failures):
+        yield (
+            "single spot nodes are taken back, never many at once: the scenario has no spot_storm among its failures; "
+            "add one before buying on spot"
+        )
     if scenario.horizon.horizon_s % DAY_S:
         yield (
             f"a month has all its hours like these {scenario.horizon.horizon_s / 3600:.3g}, which flatters "
@@ -50,7 +55,7 @@ def _bounds(review: Review) -> Iterator[str]:
         if at_least > 0:
             yield (
                 f"{name}: the fleet stands at min_nodes ({spec.min_nodes:,}) for {at_least:.0%} of the time; its cost "
-                "does not move then with what a node holds, though its range and the joint draws let it"
+                "does not move then with what a node holds, though its range lets it"
             )
         if values_of(review.result(name), "nodes_peak").max() >= spec.max_nodes:
             yield f"{name}: the fleet reaches max_nodes ({spec.max_nodes:,}) in some replication"

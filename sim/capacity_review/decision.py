@@ -1,6 +1,7 @@
 """Which candidate to choose under what is not known: who is cheapest how surely, and what knowing it all is worth.
 
-Everything here reads costs by joint draw: one row a draw, one column a candidate, dollars per month.
+Everything here reads costs by joint draw: one row a draw, one column a candidate, dollars per month
+(`sim.capacity_review.cost_draws`).
 """
 
 from __future__ import annotations
@@ -13,7 +14,6 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from scenarios.errors import CalibrationError
 from sim.sampling import Floats
 
 CONFIDENCE = 0.95
@@ -44,26 +44,6 @@ class Choice(NamedTuple):
     usd_per_month: float
     perfect_information_usd_per_month: float
     standard_error_usd_per_month: float
-
-
-def cost_draws(places: pd.DataFrame, usd_places: Mapping[str, float]) -> pd.DataFrame:
-    """Return dollars per month, one row a draw and one column a candidate of `usd_places`.
-
-    An approximation, the one that `sim.ranges` makes: a fleet, and so its cost, is in proportion to 1 ÷ the broadcasts
-    that a node holds. It leaves out the whole node that is rounded up to, the nodes that are held whatever is wanted
-    (`min_nodes`) and what an autoscaler makes of larger nodes.
-
-    Args:
-        places: broadcasts a node holds, as `JointDraws.places`.
-        usd_places: candidate → mean over replications of USD per month × broadcasts per node of that replication.
-
-    Raises:
-        CalibrationError: a candidate was not drawn.
-    """
-    unknown = [name for name in usd_places if name not in places]
-    if unknown:
-        raise CalibrationError(f"no joint draws of {', '.join(unknown)}; draw it together with the others")
-    return pd.DataFrame({name: usd / places[name] for name, usd in usd_places.items()})
 
 
 def proportion(successes: float, trials: int) -> Proportion:

@@ -123,7 +123,7 @@ def influences(
     decision, each is worth nothing and perfect information (`choice_now`) is.
 
     Args:
-        costs: USD per month by draw and candidate, as `cost_draws`.
+        costs: USD per month by draw and candidate, as `sim.capacity_review.cost_draws`.
         positions: 0 the costly end, 1 the cheap one, by draw and source, as `JointDraws.positions`.
         touches: source → candidates, as `JointDraws.touches`.
         among: the candidates that are in the race, at least one.

@@ -15,12 +15,12 @@ from scenarios.scenario import Scenario
 from scenarios.slo import Slo
 from sim.capacity_review import standings
 from sim.capacity_review.buying import RISK
+from sim.capacity_review.cost_draws import cost_draws, months_of
 from sim.capacity_review.decision import (
     Choice,
     Proportion,
     chances_of_cheapest,
     choice_now,
-    cost_draws,
     pareto,
     proportion,
     shares_of_cheapest,
@@ -121,8 +121,8 @@ class Review:
 
     @cached_property
     def joint_costs(self) -> pd.DataFrame:
-        """Dollars per month in each joint draw, of the finalists: an approximation, see `decision.cost_draws`."""
-        return cost_draws(self.joint.places, {name: _usd_places(result) for name, result in self.finals.items()})
+        """Dollars per month in each joint draw, of the finalists: an approximation, see `cost_draws`."""
+        return cost_draws(self.joint.places, {name: months_of(result) for name, result in self.finals.items()})
 
     @property
     def keeping(self) -> list[str]:
@@ -218,8 +218,3 @@ def _chances(results: Mapping[str, RunResult], slo: Slo) -> dict[str, Proportion
         return {name: proportion(0.0, len(costs)) for name in costs}
     shares = shares_of_cheapest(some)
     return {name: proportion(float(shares[name].sum()), len(costs)) for name in costs}
-
-
-def _usd_places(result: RunResult) -> float:
-    """Return the mean over replications of dollars per month × broadcasts per node of that world."""
-    return float((values_of(result, COST) * values_of(result, "broadcasts_per_node")).mean())

@@ -156,8 +156,8 @@ def _size(row: pd.Series[Any]) -> str:
     return (
         f"A node holds {_places(row, 'to')} broadcasts, where {RESOURCE_NAMES[row['binding']]} binds "
         f"({others_stand_at(row)}); the fleet has "
-        f"{_ends(row, 'nodes_peak', 'nodes', of_range=row['is_range'])} at its highest moment, and "
-        f"{row['nodes_least']:,.0f} at the lowest of the mean day."
+        f"{_ends(row, 'nodes_peak', 'nodes', of_range=row['is_range'])} at its highest moment, and at "
+        f"the lowest of the mean day {row['nodes_least'] / row['nodes_most']:.0%} of that day's most."
     )
 
 

@@ -123,6 +123,23 @@ def test_who_is_not_told_from_the_third_best_goes_on():
     assert found.dropped == {}
 
 
+def test_the_more_types_are_judged_the_surer_each_has_to_be():
+    """2.2 standard errors from 0: beyond 5 % of Student's law with 19 degrees of freedom, within 2.5 %."""
+    spread = np.tile([-1.0, 1.0], 10)
+    difference = spread + 2.2 * spread.std(ddof=1) / np.sqrt(20)
+    assert screening._dearer(difference, "c", 1).startswith("dearer than c, the third best, by ")
+    assert screening._dearer(difference, "c", 2) == ""
+
+
+def test_a_difference_that_is_small_and_known_needs_no_further_days():
+    rows = pd.DataFrame({"replication": range(10), "metric": COST})
+    ripple = np.tile([-1.0, 1.0], 5)
+    kind = dataclasses.make_dataclass("Result", ["values"])
+    of = {"a": 100.0 + np.zeros(10), "near": 100.1 + ripple, "wide": 100.1 + 30 * ripple}
+    results = {name: kind(rows.assign(value=usd)) for name, usd in of.items()}
+    assert undecided(results, Slo(**SLO)) == ["wide"]
+
+
 def test_who_misses_the_promise_is_dropped_however_cheap():
     """One node for forty broadcasts refuses most of them."""
     full = {"platform.transcode.min_nodes": 1, "platform.transcode.max_nodes": 1}
@@ -241,6 +258,13 @@ def test_the_answer_names_leader_cost_and_certainty(whole):
     assert whole.promises[whole.leader].text in text
     assert whole.chances[whole.leader].value == whole.standings["chance"].max()
     assert "By how its nodes are bought, on the first 3 of the 10 days: " in text
+
+
+def test_the_lowest_of_the_day_is_told_beside_the_highest_and_not_beside_a_range(whole):
+    row = whole.standings.loc[whole.leader]
+    text = " ".join(whole.answer())
+    assert f"at the lowest of the mean day {row['nodes_least'] / row['nodes_most']:.0%} of that day's most." in text
+    assert 0 < row["nodes_least"] < row["nodes_most"]
 
 
 def test_ways_to_buy_are_compared_on_the_same_days(whole):

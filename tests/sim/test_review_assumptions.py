@@ -57,3 +57,9 @@ def test_pools_that_keep_their_type_are_told():
     assert "pools of another type keep it: c6i.4xlarge is part of every fleet" in text
     assert "spot 10% off the list price" in text
     assert "pools of another type" not in told()
+
+
+def test_spot_without_a_storm_says_so():
+    storm = {"kind": "spot_storm", "at_s": 600.0}
+    assert "add one before buying on spot" in told()
+    assert "before buying on spot" not in told(failures=(storm,))

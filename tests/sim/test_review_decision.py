@@ -10,10 +10,10 @@ import pytest
 from scipy import stats
 
 from scenarios import CalibrationError
+from sim.capacity_review.cost_draws import Months, cost_draws
 from sim.capacity_review.decision import (
     chances_of_cheapest,
     choice_now,
-    cost_draws,
     pareto,
     proportion,
     shares_of_cheapest,
@@ -40,10 +40,36 @@ def unit_loss(difference, sd):
 
 def test_cost_is_in_proportion_to_one_over_places():
     places = frame(a=[4.0, 5.0, 8.0], b=[1.0, 2.0, 4.0], c=[1.0, 1.0, 1.0])
-    costs = cost_draws(places, {"b": 100.0, "a": 400.0})
+    costs = cost_draws(places, {"b": months(100.0), "a": months(400.0)})
     assert costs.to_dict("list") == {"b": [100.0, 50.0, 25.0], "a": [100.0, 80.0, 50.0]}
     with pytest.raises(CalibrationError, match="no joint draws of d"):
-        cost_draws(places, {"a": 1.0, "d": 1.0})
+        cost_draws(places, {"a": months(1.0), "d": months(1.0)})
+
+
+def months(usd, paid=(1.0, 1.0), places=1.0, **bounds):
+    """One day of a fleet whose node holds one broadcast."""
+    return Months(np.array([usd]), np.array([places]), np.array([paid]), **bounds)
+
+
+def test_a_fleet_of_fixed_size_costs_the_same_in_every_draw():
+    """And so the cheaper of two is the cheapest with certainty, however little is known of their nodes."""
+    places = frame(a=[2.0, 5.0, 20.0], b=[20.0, 5.0, 2.0])
+    held = {"places": 5.0, "paid": (7.0, 7.0), "min_nodes": 7, "max_nodes": 100}
+    costs = cost_draws(places, {"a": months(90.0, **held), "b": months(100.0, **held)})
+    assert costs.to_dict("list") == {"a": [90.0] * 3, "b": [100.0] * 3}
+    assert chances_of_cheapest(costs, ["a", "b"])["a"].value == 1.0
+
+
+def test_a_fleet_stays_within_its_bounds_in_every_draw():
+    """Half the day at 10 nodes, between 4 and 15: 5, 10 and 20 would be needed."""
+    of = months(14.0, paid=(4.0, 10.0), places=4.0, min_nodes=4, max_nodes=15)
+    costs = cost_draws(frame(a=[8.0, 4.0, 2.0, 40.0]), {"a": of})
+    assert costs["a"].to_list() == pytest.approx([4 + 5, 4 + 10, 4 + 15, 4 + 4])
+
+
+def test_fewer_nodes_than_the_least_are_what_could_be_had():
+    of = months(3.0, paid=(1.0, 2.0), places=4.0, min_nodes=4, max_nodes=15)
+    assert cost_draws(frame(a=[1.0, 8.0]), {"a": of})["a"].to_list() == [3.0, 3.0]
 
 
 @pytest.mark.parametrize(("successes", "trials"), [(0, 10), (3, 10), (10, 10), (1, 1000), (481, 1000)])
@@ -68,7 +94,8 @@ def test_normal_costs_are_cheapest_with_the_probability_of_the_normal_law():
 
 def test_equal_types_share_and_the_dearer_of_two_never_wins():
     places = frame(one=[3.0, 7.0, 5.0], same=[3.0, 7.0, 5.0], dear=[3.0, 7.0, 5.0], twice=[6.0, 14.0, 10.0])
-    costs = cost_draws(places, {"one": 0.3, "same": 0.1 * 3, "dear": 0.31, "twice": 0.6})
+    usd_places = {"one": 0.3, "same": 0.1 * 3, "dear": 0.31, "twice": 0.6}
+    costs = cost_draws(places, {name: months(usd) for name, usd in usd_places.items()})
     chances = chances_of_cheapest(costs, ["one", "same", "dear", "twice"])
     assert [chance.value for chance in chances.values()] == pytest.approx([1 / 3, 1 / 3, 0.0, 1 / 3])
     assert chances_of_cheapest(costs, ["one", "dear"])["one"].value == 1.0
