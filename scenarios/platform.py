@@ -86,6 +86,11 @@ class Transcode(SpecModel):
     """How often nodes that could not be had are asked for again; assumed."""
     autoscaler: Autoscaler
 
+    @property
+    def follows_load(self) -> bool:
+        """Whether the fleet's size follows from what is asked of it, and is not typed as a number of nodes."""
+        return self.autoscaler.kind not in ("fixed", "schedule")
+
     @model_validator(mode="after")
     def _bounds_ordered(self) -> Transcode:
         if self.max_nodes < self.min_nodes:

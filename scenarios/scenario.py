@@ -46,7 +46,11 @@ class Prices(SpecModel):
 
     egress: Name
     """A table of `scenarios/prices`."""
-    hours_per_month: Annotated[float, Field(ge=672, le=744)] = 730.0
+    hours_per_month: Annotated[float, Field(gt=0, le=744)] = 730.0
+    """Hours of a month that are like the simulated ones: 730 if all are, 220 for ten hours of 22 working days.
+
+    Only these are paid for; nodes that are reserved, all 730.
+    """
 
 
 class Finding(NamedTuple):

@@ -72,7 +72,8 @@ def _size(result: RunResult, text: dict[str, str]) -> str:
     workload = result.scenario.workload
     asked = (
         f"{workload.broadcasts.peak_concurrent:,.0f} concurrent broadcasts and their "
-        f"{workload.audience.peak_viewers:,.0f} viewers, as expected at the highest moment,"
+        f"{workload.audience.peak_viewers:,.0f} viewers, as expected at the highest moment"
+        f"{_of_an_ordinary_day(result)},"
     )
     room = f"of {_node(result)}, each with room for {text['broadcasts_per_node']}"
     most = result.scenario.platform.transcode.max_nodes
@@ -80,10 +81,19 @@ def _size(result: RunResult, text: dict[str, str]) -> str:
     if peaks.max() >= most:
         return f"{asked} reach the limit of {most:,} nodes (max_nodes) {room}; they may need more."
     if result.summary.set_index("metric")["mean"]["refused_fraction"] > TOO_MANY_REFUSED:
-        return f"{asked} find no more than {text['nodes_peak']} {room}, which are too few."
+        few = f"of {most:,} allowed (max_nodes), which are too few or come too late"
+        return f"{asked} find no more than {text['nodes_peak']} {room}, {few}."
     days = days_text(result, "nodes_peak")
     on_most_days = f"; 95 % of days need {days}" if days else ""
     return f"{asked} need {text['nodes_peak']} {room}{on_most_days}.{_suffices(result)}"
+
+
+def _of_an_ordinary_day(result: RunResult) -> str:
+    """Return that a day has events on top of what is expected of it, and how many are served then."""
+    if not result.scenario.workload.events:
+        return ""
+    text = result.texts("viewers_peak").value if result.is_watched else result.texts("broadcasts_peak").value
+    return f" of an ordinary day (with its events {text} at once)"
 
 
 def _suffices(result: RunResult) -> str:

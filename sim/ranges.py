@@ -13,7 +13,9 @@ OF_FLEET = ("nodes_peak", "transcode_usd_per_month", "usd_per_stream_hour")
 OF_NODE = "broadcasts_per_node"
 
 
-def ranges(values: pd.DataFrame, held: PlanRange, *, min_nodes: int = 0) -> dict[str, tuple[float, float]]:
+def ranges(
+    values: pd.DataFrame, held: PlanRange, *, min_nodes: int = 0, follows_load: bool = True
+) -> dict[str, tuple[float, float]]:
     """Return the range of each metric that moves with the broadcasts a node holds.
 
     A fleet is in proportion to 1 ÷ broadcasts per node: each replication's fleet is carried from the node that was
@@ -23,11 +25,15 @@ def ranges(values: pd.DataFrame, held: PlanRange, *, min_nodes: int = 0) -> dict
         values: metrics by replication, as `RunResult.values`.
         held: broadcasts that a node holds.
         min_nodes: that a fleet holds whatever is wanted, where it could have them; its peak is no lower.
+        follows_load: whether the fleet has as many nodes as its load needs. One of a typed size has that size whatever
+            a node holds, and what is not known moves its refusals instead.
     """
     by_metric = values.pivot_table(index="replication", columns="metric", values="value")
     drawn = by_metric[OF_NODE]
     low, high = min(held.low, float(drawn.min())), max(held.high, float(drawn.max()))
     found = {OF_NODE: (low, high)}
+    if not follows_load:
+        return found
     for metric in OF_FLEET:
         if metric in by_metric:
             need = (by_metric[metric] * drawn).dropna()

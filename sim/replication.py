@@ -79,7 +79,8 @@ def run(
     if not force:
         require_budget(scenario, least_replications(plan))
     side = Side(scenario, profile, engine, split)
-    is_range = fleet_range(scenario, profile, load_catalogue()) is not None
+    follows = scenario.platform.transcode.follows_load
+    is_range = follows and fleet_range(scenario, profile, load_catalogue()) is not None
 
     def judged(metric: str) -> tuple[Floats, None]:
         values = side.values(metric)

@@ -149,7 +149,8 @@ class RunResult:
     def ranges(self) -> dict[str, tuple[float, float]]:
         """Low and high end of each metric that is told as a range and not as one number; empty where none is."""
         least = self.scenario.platform.transcode.min_nodes
-        return ranges(self.values, self.held, min_nodes=least) if self.held else {}
+        follows = self.scenario.platform.transcode.follows_load
+        return ranges(self.values, self.held, min_nodes=least, follows_load=follows) if self.held else {}
 
     def texts(self, metric: str) -> Texts:
         """Return a metric as a reader wants it: value or range, 95 % interval of the mean, 95 % of days."""
@@ -314,6 +315,8 @@ def read_result(folder: Path) -> RunResult:
     Raises:
         ScenarioError: the folder is not a result of this version, or a table is damaged.
     """
+    if not folder.is_dir():
+        raise ScenarioError([Problem(str(folder), None, None, "", "no such folder", "name what --out was given")])
     try:
         provenance = json.loads((folder / MARKER).read_text(encoding="utf-8"))
         version = provenance.get("headroom_result")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from typing import Any, NamedTuple
 
-import numpy as np
 import pandas as pd
 
 from scenarios.slo import Slo
@@ -47,12 +46,14 @@ class Attainment(NamedTuple):
         wanted: share of days on which all have to.
         kept: whether all hold, day by day.
         missed: objectives that fail on some day, the one that fails most often first.
+        unseen: objectives on viewers, where the control plane alone was simulated.
     """
 
     share: Interval
     wanted: float
     kept: pd.Series
     missed: tuple[Missed, ...]
+    unseen: tuple[str, ...] = ()
 
     @property
     def days(self) -> int:
@@ -82,8 +83,10 @@ class Attainment(NamedTuple):
     def sentence(self) -> str:
         """Whether it is kept, and what fails most often, in a sentence without its full stop."""
         kept = "kept" if self.is_met else "not kept"
-        fails = f": {self.missed[0].text}" if self.missed else ""
-        return f"The promise (slo) is {kept}, on {self.text} of {self.wanted:.0%} wanted{fails}"
+        fails = f": {'; '.join(missed.text for missed in self.missed)}" if self.missed else ""
+        unseen = ", ".join(METRICS[metric].meaning for metric in self.unseen)
+        not_judged = f". Not judged without viewers: {unseen}" if unseen else ""
+        return f"The promise (slo) is {kept}, on {self.text} of {self.wanted:.0%} wanted{fails}{not_judged}"
 
     @property
     def text(self) -> str:
@@ -119,16 +122,11 @@ def attainment(values: pd.DataFrame, slo: Slo) -> Attainment:
         if not holds[metric].all()
     ]
     share = proportion_interval(int(kept.sum()), len(kept))
-    return Attainment(share, slo.share_of_days, kept, tuple(sorted(missed, key=lambda one: -one.days)))
+    unseen = tuple(metric for metric in slo.objectives if metric not in by_metric and METRICS[metric].of_viewers)
+    return Attainment(share, slo.share_of_days, kept, tuple(sorted(missed, key=lambda one: -one.days)), unseen)
 
 
 def _has_nothing(by_metric: pd.DataFrame, metric: str) -> pd.Series:
     """Return on which days there is nothing that an objective could judge."""
     nobody_asked = by_metric.get("refused_fraction", pd.Series(0.0, by_metric.index)).isna()
     return by_metric[metric].isna() & (nobody_asked if metric == "start_wait_p95_s" else True)
-
-
-def judged_here(values: pd.DataFrame, slo: Slo) -> tuple[str, ...]:
-    """Return the objectives of which a result has a figure; an engine without viewers has fewer."""
-    there = set(np.unique(values["metric"]))
-    return tuple(metric for metric in slo.objectives if metric in there)

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from sim.capacity_review.result import Review
 
 DAY_S = 86_400.0
+THIS_MACHINE = "this-machine"
 
 
 def assumptions(review: Review) -> Iterator[str]:
@@ -30,6 +31,7 @@ def assumptions(review: Review) -> Iterator[str]:
     yield (
         f"assumed for every type: spot {discount(scenario, 'spot'):.0%} off the list price and taken back as the "
         f"scenario's spot nodes are, reserved for a year {discount(scenario, 'reserved'):.0%} off"
+        + (f"; {THIS_MACHINE} too, if anybody sells it so" if THIS_MACHINE in review.candidates else "")
     )
     if not any(failure.kind == "spot_storm" for failure in scenario.failures):
         yield (

@@ -25,6 +25,9 @@ for every other type."""
 RISK = "unserved_viewer_fraction"
 """What cost is held against: viewer-time that was not served."""
 ON_DEMAND = "on demand"
+HOURS_PER_MONTH = 730.0
+FEWEST_HOURS_OF_A_MONTH = 672.0
+"""Of February. Fewer are some hours of each day, and a reservation is paid for in all of them."""
 RESERVED_DISCOUNT = 0.35
 """Off the on-demand price for a year, where the scenario reserves nothing: the middle of 0.3 to 0.4; assumed."""
 
@@ -37,8 +40,8 @@ def ways_to_buy(scenario: Scenario) -> dict[str, Scenario]:
     as it is, and so do pools of another type. Nodes that are reserved behave as on demand, so their cost follows from
     that run (`sim.capacity_review.purchases`).
     """
-    others = {ON_DEMAND: _bought(scenario, _on_demand), "spot": _bought(scenario, _on_spot)}
     own = own_way(scenario)
+    others = {ON_DEMAND: _bought(scenario, _on_demand), "spot": _bought(scenario, _on_spot)}
     return {own: scenario} | {way: bought for way, bought in others.items() if way != own}
 
 
@@ -105,7 +108,10 @@ def purchase_rows(
         return
     on_demand = results[ON_DEMAND]
     price = list_price(own)
-    tariff = Tariff(price.usd_per_hour, discount(own, "reserved"), own.prices.hours_per_month)
+    hours = own.prices.hours_per_month
+    is_whole = hours >= FEWEST_HOURS_OF_A_MONTH
+    month = Tariff(price.usd_per_hour, discount(own, "reserved"), hours if is_whole else HOURS_PER_MONTH)
+    tariff = month._replace(share_of_month=hours / month.hours_per_month)
     best = best_purchase(paid_nodes(on_demand.ticks), tariff)
     row = _row(finalist, "reserved + on demand", on_demand, slo, best.usd_per_month)
     yield row | {"reserved_nodes": best.reserved_nodes}

@@ -40,6 +40,7 @@ def candidates(
         CalibrationError: types that no profile can be carried over to, each with its reason.
     """
     _require_names(instances, catalogue)
+    _require_a_fleet_that_follows(scenario)
     _require_a_follower(scenario)
     _require_no_own_price(scenario)
     found = {name: of_instance(scenario, name) for name in instances}
@@ -53,6 +54,15 @@ def candidates(
         again = f"{FLAG} {','.join(usable)}" if len(usable) > 1 else "at least two others"
         raise CalibrationError("\n".join([*refusals, f"Leave out what cannot be judged: {again}."]))
     return found
+
+
+def _require_a_fleet_that_follows(scenario: Scenario) -> None:
+    """A fleet of a typed size has it whatever a node holds: types of other sizes cannot be compared at it."""
+    spec = scenario.platform.transcode
+    if not spec.follows_load:
+        message = f"a {spec.autoscaler.kind} fleet has a number of nodes, whatever one of them holds"
+        hint = "review with kind: queue or predictive, which follow the load; then run each type at its own size"
+        raise ScenarioError([Problem(scenario.title, None, None, "platform.transcode.autoscaler", message, hint)])
 
 
 def of_instance(scenario: Scenario, name: str) -> Scenario:

@@ -98,6 +98,7 @@ def _dearer(difference: Floats, than: str, tests: int) -> str:
 
 
 def _nobody(results: Mapping[str, RunResult], promises: Mapping[str, Attainment]) -> Problem:
+    each = "".join(f"\n  {name}: {_misses(promise)}" for name, promise in promises.items())
     best = max(promises, key=lambda name: (promises[name].share.value, -float(values_of(results[name], COST).mean())))
     promise = promises[best]
     fails = "; ".join(missed.text for missed in promise.missed[:2])
@@ -108,7 +109,7 @@ def _nobody(results: Mapping[str, RunResult], promises: Mapping[str, Attainment]
         None,
         "slo",
         f"no type keeps it on {promise.wanted:.0%} of days; the nearest is {best}, on {promise.text}: {fails}",
-        f"{what_binds(results[best], promise.missed[0].metric)}; or promise less",
+        f"{what_binds(results[best], promise.missed[0].metric)}; or promise less{each}",
     )
 
 

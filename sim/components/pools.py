@@ -63,10 +63,10 @@ def shared_out(total: int, least: Sequence[int], most: Sequence[int], weight: Se
 
 
 def in_turn(nodes: Sequence[int]) -> list[int]:
-    """Return the pools of so many nodes each, in turns as even as their numbers allow; of equals the first pool first.
+    """Return the pools of so many nodes each, in turns as even as their numbers allow.
 
-    Of nodes that are equally full the oldest is taken: were they ordered pool by pool, one zone would be the oldest, and
-    the fuller one wherever broadcasts are spread.
+    Of nodes that are equally full the oldest is taken: were they ordered pool by pool, one zone would be the oldest,
+    and the fuller one wherever broadcasts are spread.
     """
     part = np.concatenate([(np.arange(count) + 0.5) / count for count in nodes if count] or [np.empty(0)])
     pool = np.repeat(np.arange(len(nodes)), nodes)

@@ -112,7 +112,7 @@ SCALING: dict[str, Metric] = {
     "spare_node_hours": Metric("scaling", "node-hours", "ready beyond what was needed", spare_node_hours),
     "lacking_node_hours": Metric("scaling", "node-hours", "lacking for those who waited", lacking_node_hours),
     "flaps_per_day": Metric("scaling", "1/day", "changes of the fleet taken back within half an hour", flaps_per_day),
-    "headroom": Metric("scaling", "1", "places of the largest fleet beyond the peak", headroom),
+    "headroom": Metric("scaling", "1", "places that max_nodes would hold beyond the peak", headroom),
     "exhausted_in_s": Metric(
         "scaling", "s", "ready places full at 1.7 times the load an hour, tightest moment", exhausted_in_s
     ),

@@ -72,7 +72,7 @@ def _has(resource: str) -> Callable[[Case], bool]:
 
 
 SERVING: dict[str, Metric] = {
-    "nodes_peak": Metric("transcode", "nodes", "nodes needed at the highest moment", nodes_peak),
+    "nodes_peak": Metric("transcode", "nodes", "most nodes at the same time", nodes_peak),
     "broadcasts_per_node": Metric(
         "transcode", "broadcasts", "broadcasts a node holds", lambda case: case.run.places_per_node
     ),

@@ -52,7 +52,7 @@ def test_every_draw_lies_in_the_range_and_the_range_is_wider_than_the_middle(on_
 
 def test_no_single_number_is_told_of_fleet_streams_and_cost(on_l4):
     table = on_l4.table().set_index("what")
-    for what in ("nodes needed at the highest moment", "broadcasts a node holds", "transcode nodes"):
+    for what in ("most nodes at the same time", "broadcasts a node holds", "transcode nodes"):
         assert " … " in table.loc[what, "mean, or range"]
         assert table.loc[what, "95 % of days"] == "–"
     size = answer(on_l4)[0]

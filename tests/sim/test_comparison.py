@@ -99,5 +99,5 @@ def test_the_command_prints_the_differences_of_the_library(tmp_path):
     (hits,) = [line for line in done.output.splitlines() if line.startswith("segment requests served by a cluster")]
     assert hits.rstrip().endswith("yes")
     assert re.search(r" -\d+\.\d+ points ", hits)
-    (fleet,) = [line for line in done.output.splitlines() if line.startswith("nodes needed at the highest moment")]
+    (fleet,) = [line for line in done.output.splitlines() if line.startswith("most nodes at the same time")]
     assert fleet.rstrip().endswith("the same")

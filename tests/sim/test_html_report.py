@@ -77,8 +77,8 @@ def test_the_answer_is_written_from_the_numbers(result):
     text = " ".join(answer(result))
     shown = result.table().set_index("what")["mean"]
     days = result.table().set_index("what")["95 % of days"]
-    assert f"need {shown['nodes needed at the highest moment']}" in text
-    assert f"95 % of days need {days['nodes needed at the highest moment']}." in text
+    assert f"need {shown['most nodes at the same time']}" in text
+    assert f"95 % of days need {days['most nodes at the same time']}." in text
     assert f"CPU binds: on a full node it stands at {shown['planned CPU in use on a full node']}" in text
     assert "an assumed 0.085 USD per node-hour" in text
     assert f"delivery to viewers {shown['delivery to viewers'].removesuffix('/month')}" in text

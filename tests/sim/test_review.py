@@ -13,7 +13,7 @@ import pytest
 from scenarios.catalogue import load_catalogue
 from scenarios.errors import CalibrationError, ScenarioError
 from scenarios.slo import OBJECTIVES, Slo
-from sim.capacity_review import finals, screening, stages
+from sim.capacity_review import buying, finals, screening, stages
 from sim.capacity_review.candidates import candidates, of_instance
 from sim.capacity_review.finals import undecided
 from sim.capacity_review.screening import screen
@@ -373,6 +373,33 @@ def test_a_pool_with_a_price_in_dollars_is_refused():
         candidates(platform(**{"platform.transcode.pools": pools}), TYPES, profiles.profile(), load_catalogue())
 
 
+@pytest.mark.parametrize(
+    "autoscaler",
+    [{"kind": "fixed"}, {"kind": "schedule", "steps": ({"hour": 0.0, "nodes": 9},)}],
+    ids=["fixed", "schedule"],
+)
+def test_a_fleet_of_a_typed_size_is_refused_and_told_as_typed(autoscaler):
+    """280 nodes of a large type are not to be compared with 280 of a small one."""
+    typed = {"platform.transcode.autoscaler": autoscaler, "platform.transcode.min_nodes": 9}
+    with pytest.raises(
+        ScenarioError, match=r"autoscaler: a \w+ fleet has a number of nodes.*kind: queue or predictive"
+    ):
+        review(platform(**typed), profiles.profile(), TYPES)
+    alone = run(of_instance(platform(**typed), "g6.xlarge"), profiles.profile(), replications=2, engine="fleet")
+    assert set(alone.ranges) == {"broadcasts_per_node"}
+    assert alone.texts("nodes_peak").value == "9 nodes"
+
+
+def test_hours_of_work_are_paid_for_alone_and_a_reservation_for_all_of_a_month():
+    whole, working = platform(), platform(**{"prices.hours_per_month": 220.0})
+    usd = [screening.values_of(results_of({"a": one}, days=2)["a"], COST) for one in (whole, working)]
+    assert usd[1] == pytest.approx(usd[0] * 220 / 730, rel=1e-12)
+    results = {"on demand": results_of({"a": working}, days=2)["a"]}
+    rows = {row["way"]: row for row in buying.purchase_rows("a", results, working.slo, own=working)}
+    assert rows["reserved + on demand"]["reserved_nodes"] == 0  # 220 of 730 hours at 35 % off are never worth it
+    assert rows["reserved + on demand"][COST] == pytest.approx(rows["on demand"][COST], rel=0.05)
+
+
 def test_a_scenario_without_a_promise_is_refused():
     with pytest.raises(ScenarioError, match=r"slo: a review judges types by a promise.*refused_fraction: 0.001"):
         review(platform(slo=None), profiles.profile(), TYPES)
@@ -407,6 +434,15 @@ def test_a_promise_is_kept_day_by_day():
     assert [missed.metric for missed in found.missed] == ["refused_fraction", "start_wait_p95_s"]
     assert not found.is_met
     assert not found.is_out_of_reach
+    assert found.sentence.startswith("The promise (slo) is not kept, on 1 of 3 days (0.8")
+    assert "broadcasts refused or given up: " in found.sentence
+    assert "publish → first segment, 95th percentile: " in found.sentence
+
+
+def test_a_promise_about_viewers_is_not_judged_without_them():
+    values = pd.DataFrame([(0, "refused_fraction", 0.0)], columns=["replication", "metric", "value"])
+    found = attainment(values, Slo(refused_fraction=0.01, unserved_viewer_fraction=0.01))
+    assert found.sentence.endswith(f"Not judged without viewers: {METRICS['unserved_viewer_fraction'].meaning}")
 
 
 def test_a_day_on_which_nobody_asked_keeps_every_promise_and_one_on_which_nobody_could_start_does_not():
