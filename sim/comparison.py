@@ -100,6 +100,9 @@ class Comparison:
     def notes(self) -> list[str]:
         """Return, in sentences, what a reader of the differences must know."""
         found = [f"{result.scenario.title}: {line}" for result in (self.first, self.second) for line in _ranged(result)]
+        for side, result in (("first", self.first), ("second", self.second)):
+            if result.promise:
+                found.append(f"{side}: {result.promise.sentence}")
         if self.lacking:
             meanings = ", ".join(METRICS[name].meaning for name in self.lacking)
             found.append(f"only one of the two has: {meanings}")
