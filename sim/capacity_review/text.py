@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 BEST_TO_SHOW = 5
 """Sources of ignorance in a table."""
+NOTHING = "–"
+"""Stands where there is no figure."""
 EXTRAPOLATED = "EXTRAPOLATED"
 """How `sim.coverage` begins what it says of a profile that is used beyond its range."""
 OF_NODE = ["a node holds", "binds", "list price", "rests on"]
@@ -33,7 +35,12 @@ OF_NODE = ["a node holds", "binds", "list price", "rests on"]
 
 def table(review: Review) -> pd.DataFrame:
     """Return a row of text for each type, finalists first."""
-    return pd.DataFrame([_type_row(row) for row in review.standings.to_dict("records")])
+    return _told(pd.DataFrame([_type_row(row) for row in review.standings.to_dict("records")]))
+
+
+def _told(rows: pd.DataFrame) -> pd.DataFrame:
+    """Return the columns that tell something of some row."""
+    return rows.loc[:, (rows != NOTHING).any()]
 
 
 def _type_row(row: Mapping[str, Any]) -> dict[str, str]:
@@ -75,7 +82,7 @@ def purchase_table(review: Review) -> pd.DataFrame:
                 "days": f"{row['replications']}",
             }
         )
-    return pd.DataFrame(rows)
+    return _told(pd.DataFrame(rows))
 
 
 def influence_table(review: Review) -> pd.DataFrame:
