@@ -8,13 +8,19 @@ import pandas as pd
 
 from sim.carried import PlanRange
 
-OF_FLEET = ("nodes_peak", "transcode_usd_per_month", "usd_per_stream_hour")
+COST, OF_HOUR = "transcode_usd_per_month", "usd_per_stream_hour"
+OF_FLEET = ("nodes_peak", COST, OF_HOUR)
 """Metrics in proportion to the number of nodes."""
 OF_NODE = "broadcasts_per_node"
 
 
 def ranges(
-    values: pd.DataFrame, held: PlanRange, *, min_nodes: int = 0, follows_load: bool = True
+    values: pd.DataFrame,
+    held: PlanRange,
+    *,
+    min_nodes: int = 0,
+    least_usd_per_month: float = 0.0,
+    follows_load: bool = True,
 ) -> dict[str, tuple[float, float]]:
     """Return the range of each metric that moves with the broadcasts a node holds.
 
@@ -25,6 +31,7 @@ def ranges(
         values: metrics by replication, as `RunResult.values`.
         held: broadcasts that a node holds.
         min_nodes: that a fleet holds whatever is wanted, where it could have them; its peak is no lower.
+        least_usd_per_month: what those nodes cost; the fleet costs no less.
         follows_load: whether the fleet has as many nodes as its load needs. One of a typed size has that size whatever
             a node holds, and what is not known moves its refusals instead.
     """
@@ -38,9 +45,13 @@ def ranges(
         if metric in by_metric:
             need = (by_metric[metric] * drawn).dropna()
             found[metric] = _ends(metric, float(need.min()) / high, float(need.max()) / max(low, 1.0))
-    if "nodes_peak" in found:
-        least, most = found["nodes_peak"]
-        found["nodes_peak"] = max(least, min(float(min_nodes), float(by_metric["nodes_peak"].min()))), most
+    for metric, floor in (("nodes_peak", float(min_nodes)), (COST, least_usd_per_month)):
+        if metric in found:
+            low, high = found[metric]
+            raised = max(low, min(floor, float(by_metric[metric].min())))
+            found[metric] = raised, high
+            if metric == COST and OF_HOUR in found and low > 0:
+                found[OF_HOUR] = found[OF_HOUR][0] * raised / low, found[OF_HOUR][1]
     return found
 
 

@@ -150,7 +150,11 @@ class RunResult:
         """Low and high end of each metric that is told as a range and not as one number; empty where none is."""
         least = self.scenario.platform.transcode.min_nodes
         follows = self.scenario.platform.transcode.follows_load
-        return ranges(self.values, self.held, min_nodes=least, follows_load=follows) if self.held else {}
+        if self.held is None:
+            return {}
+        usd_per_hour = float(self.nodes["price_usd_per_hour"].min()) if len(self.nodes) else 0.0
+        floor = least * usd_per_hour * self.scenario.prices.hours_per_month
+        return ranges(self.values, self.held, min_nodes=least, least_usd_per_month=floor, follows_load=follows)
 
     def texts(self, metric: str) -> Texts:
         """Return a metric as a reader wants it: value or range, 95 % interval of the mean, 95 % of days."""

@@ -146,6 +146,14 @@ def test_a_peak_is_no_lower_than_what_is_held_whatever_is_wanted(min_nodes, leas
     assert found["nodes_peak"] == (least, 25.0)
 
 
+def test_a_fleet_costs_no_less_than_the_nodes_that_are_always_held():
+    rows = [("broadcasts_per_node", 5.0), ("transcode_usd_per_month", 100.0), ("usd_per_stream_hour", 0.2)]
+    values = pd.DataFrame([(0, *row) for row in rows], columns=["replication", "metric", "value"])
+    found = ranges(values, PlanRange(2, 4, 10, "cpu", ("cpu",)), least_usd_per_month=80.0)
+    assert found["transcode_usd_per_month"] == (80.0, 250.0)  # in proportion it would be 50
+    assert found["usd_per_stream_hour"] == (pytest.approx(0.16), 0.5)
+
+
 def test_fleets_are_in_proportion_to_nodes():
     rows = [(0, "broadcasts_per_node", 4.0), (0, "nodes_peak", 10.0), (1, "broadcasts_per_node", 5.0)]
     rows += [(1, "nodes_peak", 8.0), (0, "usd_per_stream_hour", 0.2), (1, "usd_per_stream_hour", 0.16)]
