@@ -51,7 +51,8 @@ def ranges(
             raised = max(low, min(floor, float(by_metric[metric].min())))
             found[metric] = raised, high
             if metric == COST and OF_HOUR in found and low > 0:
-                found[OF_HOUR] = found[OF_HOUR][0] * raised / low, found[OF_HOUR][1]
+                per_hour = min(found[OF_HOUR][0] * raised / low, float(by_metric[OF_HOUR].min()))
+                found[OF_HOUR] = per_hour, found[OF_HOUR][1]
     return found
 
 
