@@ -129,7 +129,7 @@ for line in found.rests_on():
     print("-", line)
 
 # %% [markdown]
-# ## What to try next?
+# ## What next?
 #
 # `headroom review scenarios/library/baseline.yaml --instances this-machine,c7g.4xlarge,g6.xlarge --out my-review`
 # does the same for whole days and writes one page that prints. Put your own types into `TYPES`, or promise more in

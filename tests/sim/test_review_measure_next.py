@@ -180,7 +180,7 @@ def test_too_few_draws_are_refused():
         ("engine table for t4", "how well the published engine table holds for t4"),
         ("speed of h264 p4", "where h264 p4 lies between the presets published next to it"),
         ("CPU of c7g", "how well CoreMark tells the speed of CPUs of c7g"),
-        ("the profile's joint draws", "the profile's joint draws"),
+        ("the profile's joint draws", "what the measurement behind the profile left open"),
     ],
 )
 def test_a_source_has_a_name_that_a_reader_understands(source, words):
