@@ -10,12 +10,13 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 PAGE = (ROOT / "docs" / "faults.md").read_text(encoding="utf-8")
-ROWS = {row[0]: row[1] for row in re.findall(r"^\| ([PSR]\d+) \| (.+) \|$", PAGE, re.MULTILINE)}
+ROWS = {row[0]: row[1] for row in re.findall(r"^\| ([PSRH]\d+) \| (.+) \|$", PAGE, re.MULTILINE)}
 FILES = {path.stem for path in (ROOT / "tests" / "scenarios" / "invalid").glob("*.yaml")}
 FAULTS = [
     *(f"P{number}" for number in range(1, 21)),
     *(f"S{number}" for number in range(1, 31)),
     *(f"R{number}" for number in (1, 2, 3, 15, 17, 18, 19)),
+    *(f"H{number}" for number in range(1, 8)),
 ]
 
 
