@@ -111,7 +111,8 @@ def rate_of(concurrent: Floats, per_lag: Floats) -> Floats:
         missed = np.abs(live - concurrent).max() / concurrent.max()
         if missed < NEAR:
             break
-        wanted = np.fft.fft(concurrent / live)
+        # Where nobody shall be live and nobody is, there is nothing to put right.
+        wanted = np.fft.fft(np.divide(concurrent, live, out=np.zeros_like(live), where=live > 0))
         rate = rate * np.maximum(np.real(np.fft.ifft(wanted * np.conj(kernel))), 0.0) / per_lag.sum()
     if missed > TOO_FAR:
         raise CalibrationError(

@@ -12,10 +12,12 @@ import pytest
 from workloads import audience, table, workload
 
 from scenarios.curves import HarmonicCurve, TraceCurve
+from scenarios.errors import CalibrationError
 from scenarios.events import DayNoise, Event
 from scenarios.scenario import Horizon
 from scenarios.workload import Region
 from sim.components.broadcasts import BroadcastTable
+from sim.components.live_rate import live_rate
 from sim.curves import RegionalLevel, level
 from sim.overlays import day_noise, trapezoid, uplift
 from sim.replication import run
@@ -202,3 +204,22 @@ def test_a_run_with_everything_on_keeps_its_books_and_its_wanted_crowd():
     plain = run(platforms.scenario(), profiles.profile(), replications=2)
     peaks = [result.ticks["viewers_wanted"].max() for result in (whole, plain)]
     assert peaks[0] > 1.3 * peaks[1]
+
+
+@pytest.mark.parametrize(("mean_s", "is_possible"), [(600.0, True), (4 * 3600.0, False)])
+def test_a_number_live_that_is_0_at_night_is_led_to_or_refused(mean_s, is_possible):
+    """Where nobody shall be live and nobody is, the quotient of the two must not become a rate."""
+    levels = tuple(1.0 if 9 <= hour < 13 else 0.0 for hour in range(24))
+    changes = {
+        "workload.broadcasts.start_curve": {"kind": "hourly", "levels": levels},
+        "workload.broadcasts.start_curve_is": "concurrent",
+        "workload.broadcasts.duration": {"kind": "lognormal", "mean_s": mean_s, "cv": 0.2},
+    }
+    spec = platforms.scenario(**changes).workload.broadcasts
+    if not is_possible:
+        with pytest.raises(CalibrationError, match="durations are too long, or the curve falls too fast"):
+            live_rate(spec)
+        return
+    rate = live_rate(spec)
+    assert np.isfinite(rate.per_s).all()
+    assert rate.at(3.0) < 0.02 * spec.peak_concurrent < rate.at(11.0)
