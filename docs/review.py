@@ -27,6 +27,7 @@ ARGUMENTS = ["review", SCENARIO, "--instances", TYPES, "--workers", "2"]
 def take() -> dict[str, Any]:
     """Run the review from cold, as the command does; return what its reader sees, and the same as plain data."""
     begun = time.perf_counter()
+    from benchmarks.pairs import machine
     from scenarios import load_profile, load_scenario
     from sim import review
     from sim.cli.reviewing import print_review
@@ -38,18 +39,14 @@ def take() -> dict[str, Any]:
         print_review(found, "the profile named by the scenario")
     wall_s = time.perf_counter() - begun
     used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
-    machine = next(line.split(":", 1)[1].strip() for line in _cpuinfo() if line.startswith("model name"))
+    of = machine()
     return {
-        "machine": f"2 cores of {machine}, Python {platform.python_version()}",
+        "machine": f"{of['cores']} cores of {of['cpu']}, Python {platform.python_version()}",
         "wall_s": round(wall_s, 1),
         "cpu_s": round(sum(one.ru_utime + one.ru_stime for one in used), 1),
         "text": seen.getvalue(),
         "document": found.document(),
     }
-
-
-def _cpuinfo() -> list[str]:
-    return Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
 
 
 def page(kept: dict[str, Any]) -> str:
@@ -112,6 +109,7 @@ HOW = """## How it is found
 
 def main() -> None:
     """Take the review, unless only the page is asked for, and write the page."""
+    sys.path.insert(0, str(DOCS.parent))
     if "--page" not in sys.argv[1:]:
         KEPT.write_text(json.dumps(take(), indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     PAGE.write_text(page(json.loads(KEPT.read_text(encoding="utf-8"))), encoding="utf-8")

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, NamedTuple
+from typing import Annotated, Literal, NamedTuple, get_args
 
 from pydantic import Field, model_validator
 
 from scenarios.base import IsoDate, SpecModel, Text
+
+ProvenanceKind = Literal["measured", "datasheet", "scaled", "assumed"]
+FROM_STRONG_TO_WEAK = get_args(ProvenanceKind)
+"""Kinds of provenance, as far as they carry."""
 
 
 class CoefficientKind(NamedTuple):
@@ -134,7 +138,7 @@ UNLESS_MEASURED = {
 class Provenance(SpecModel):
     """What a coefficient rests on."""
 
-    kind: Literal["measured", "datasheet", "scaled", "assumed"]
+    kind: ProvenanceKind
     source: Text
     """Bundle, datasheet, what it was scaled from and by which ratio, or why it was assumed."""
     date: IsoDate

@@ -26,8 +26,9 @@ from sim.event_budget import require_budget
 from sim.format import interval_text
 from sim.metrics import METRICS
 from sim.noise_and_ignorance import sentence, split_of
+from sim.ranges import COST
 from sim.replication import Side, replicate_sides, require_runnable
-from sim.results import COST, RunResult
+from sim.results import RunResult
 from sim.sampling import Floats
 from sim.statistics.intervals import half_width
 from sim.statistics.sequential import Attained, Precision

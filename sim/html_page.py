@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from scenarios.base import SpecModel
-from scenarios.coefficient import COEFFICIENTS, Coefficient
+from scenarios.coefficient import COEFFICIENTS, FROM_STRONG_TO_WEAK, Coefficient
 from scenarios.errors import NotReady
 from scenarios.profile import PROFILES, Profile
 from scenarios.scenario import Scenario
@@ -32,8 +32,6 @@ if TYPE_CHECKING:
 
 TEMPLATES = Path(__file__).parent / "templates"
 LIBRARIES = ("numpy", "pandas", "scipy", "simpy", "matplotlib")
-FROM_STRONG_TO_WEAK = ("measured", "datasheet", "scaled", "assumed")
-"""Kinds of provenance."""
 SHOWN_IN = {"core-s": (1e3, "core-ms"), "engine-s/pixel": (1e9, "engine-ns/pixel"), "Hz": (1e-6, "MHz")}
 """Units whose numbers are too small or too large to read, and what is shown in their place."""
 COUNTS = ("encode_engines", "decode_engines")

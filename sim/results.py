@@ -31,7 +31,7 @@ from sim.format import interval_text, range_text
 from sim.held_out_text import held_out_text
 from sim.metrics import METRICS, summarise
 from sim.noise_and_ignorance import COLUMNS_OF_TABLE, half_widths, parts, sentence, split_of
-from sim.ranges import ranges
+from sim.ranges import COST, ranges
 from sim.slo_attainment import Attainment, attainment
 from sim.statistics.sequential import Attained, attained
 from sim.timeline import Records, timeline_text
@@ -44,7 +44,6 @@ if TYPE_CHECKING:
 RESULT_VERSION = 3
 MARKER = "run.json"
 """A file that every result folder has."""
-COST = "transcode_usd_per_month"
 FRAMES = ("ticks", "broadcasts", "nodes", "events")
 
 

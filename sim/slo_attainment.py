@@ -77,11 +77,12 @@ class Attainment(NamedTuple):
             "kept_share_of_days": dict(zip(("value", "low", "high"), self.share, strict=True)),
             "is_kept": self.is_met,
             "missed": [missed._asdict() for missed in self.missed],
+            "not_judged_without_viewers": list(self.unseen),
         }
 
     @property
     def sentence(self) -> str:
-        """Whether it is kept, and what fails most often, in a sentence without its full stop."""
+        """Whether it is kept, and every objective that fails, in a sentence without its full stop."""
         kept = "kept" if self.is_met else "not kept"
         fails = f": {'; '.join(missed.text for missed in self.missed)}" if self.missed else ""
         unseen = ", ".join(METRICS[metric].meaning for metric in self.unseen)

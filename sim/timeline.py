@@ -115,6 +115,8 @@ def _counters(records: Records) -> Iterator[Event]:
     stride = max(1, math.ceil(len(records.ticks) / MOST_POINTS))
     ticks = records.ticks.iloc[::stride]
     for counter, series in COUNTERS.items():
+        if not ticks.columns.isin(series.values()).any():
+            continue  # of viewers, whom the control plane alone does not have
         table = ticks[list(series.values())].to_numpy(float)
         changed = np.any(np.diff(table, axis=0, prepend=np.nan) != 0, axis=1)
         for at_s, row in zip(ticks["t_s"].to_numpy(float)[changed], table[changed].tolist(), strict=True):
@@ -127,8 +129,9 @@ def _moments(records: Records) -> Iterator[Event]:
     if records.moments is None:
         yield from _scalings(records.nodes)
         return
+    touched = ("what", "nodes", "broadcasts", *(("viewers",) if "viewers_served" in records.ticks else ()))
     for row in records.moments.to_dict("records"):
-        args = {key: row[key] for key in ("what", "nodes", "broadcasts", "viewers") if _is_told(row.get(key))}
+        args = {key: row[key] for key in touched if _is_told(row.get(key))}
         yield _event("i", str(row["kind"]), row["at_s"], PLATFORM, 0, args=args) | {"s": "g"}
 
 

@@ -9,8 +9,9 @@ from pathlib import Path
 from scenarios import load_profile, load_scenario
 from scenarios.catalogue import load_catalogue
 from sim.capacity_review.candidates import candidates
-from sim.capacity_review.screening import COST, values_of
+from sim.capacity_review.screening import values_of
 from sim.capacity_review.trials import Trials
+from sim.ranges import COST
 
 ROOT = Path(__file__).parent.parent
 SPEC = importlib.util.spec_from_file_location("review_page", ROOT / "docs" / "review.py")

@@ -6,8 +6,9 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from scenarios.catalogue import load_catalogue
+from scenarios.nodes import HOURS_PER_MONTH
 from sim.accelerated import encoding_accelerator
-from sim.capacity_review.buying import discount
+from sim.capacity_review.buying import FEWEST_HOURS_OF_A_MONTH, discount
 from sim.capacity_review.candidates import kept_types
 from sim.capacity_review.screening import values_of
 from sim.fleet_plan import kinds_of_nodes
@@ -38,7 +39,10 @@ def assumptions(review: Review) -> Iterator[str]:
             "single spot nodes are taken back, never many at once: the scenario has no spot_storm among its failures; "
             "add one before buying on spot"
         )
-    if scenario.horizon.horizon_s % DAY_S:
+    hours = scenario.prices.hours_per_month
+    if hours < FEWEST_HOURS_OF_A_MONTH:
+        yield f"a month has {hours:g} hours like these, and a reservation is paid for in all {HOURS_PER_MONTH:g}"
+    elif scenario.horizon.horizon_s % DAY_S:
         yield (
             f"a month has all its hours like these {scenario.horizon.horizon_s / 3600:.3g}, which flatters "
             "reservations: simulate the whole day before reserving"
@@ -57,7 +61,7 @@ def _bounds(review: Review) -> Iterator[str]:
         if at_least > 0:
             yield (
                 f"{name}: the fleet stands at min_nodes ({spec.min_nodes:,}) for {at_least:.0%} of the time; its cost "
-                "does not move then with what a node holds, though its range lets it"
+                "does not move then with what a node holds"
             )
         if values_of(review.result(name), "nodes_peak").max() >= spec.max_nodes:
             yield f"{name}: the fleet reaches max_nodes ({spec.max_nodes:,}) in some replication"

@@ -7,13 +7,14 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from scenarios.nodes import NodePool
+from scenarios.nodes import HOURS_PER_MONTH, NodePool
 from scenarios.scenario import Scenario
 from scenarios.slo import Slo
 from sim.capacity_review.candidates import followers, kept_types
 from sim.capacity_review.purchases import Tariff, best_purchase, paid_nodes
-from sim.capacity_review.screening import COST, values_of
+from sim.capacity_review.screening import values_of
 from sim.capacity_review.standings import MEANS, list_price
+from sim.ranges import COST
 from sim.results import RunResult
 from sim.sampling import Floats
 from sim.slo_attainment import attainment
@@ -25,7 +26,6 @@ for every other type."""
 RISK = "unserved_viewer_fraction"
 """What cost is held against: viewer-time that was not served."""
 ON_DEMAND = "on demand"
-HOURS_PER_MONTH = 730.0
 FEWEST_HOURS_OF_A_MONTH = 672.0
 """Of February. Fewer are some hours of each day, and a reservation is paid for in all of them."""
 RESERVED_DISCOUNT = 0.35

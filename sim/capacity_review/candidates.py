@@ -133,6 +133,8 @@ def _why_unusable(candidate: Scenario, profile: Profile, catalogue: Catalogue, e
     spec = candidate.platform.transcode
     if catalogue.instances[spec.instance].is_this_machine and None in (spec.node_price_usd_per_hour, spec.nic_bps):
         return "it has no list price and no rated network; review a scenario that gives both"
+    if spec.node_price_usd_per_hour == 0:
+        return "a node that costs nothing is the cheapest by definition; write what an hour of it is worth to you"
     refusal = why_not(spec, candidate.workload.source, candidate.ladder, catalogue)
     if refusal is not None:
         return f"{refusal.message}; {refusal.hint}".removeprefix(f"{spec.instance}: ")

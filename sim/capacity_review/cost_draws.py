@@ -10,7 +10,8 @@ import pandas as pd
 
 from scenarios.errors import CalibrationError
 from sim.capacity_review.purchases import paid_nodes
-from sim.capacity_review.screening import COST, values_of
+from sim.capacity_review.screening import values_of
+from sim.ranges import COST
 from sim.results import RunResult
 from sim.sampling import Floats
 

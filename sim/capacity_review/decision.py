@@ -12,21 +12,12 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
-from scipy import stats
 
 from sim.sampling import Floats
+from sim.statistics.intervals import Interval, proportion_interval
 
-CONFIDENCE = 0.95
 SAME = 1e-9
 """Costs that differ by no more than this part are equal: what the order of a product leaves of them."""
-
-
-class Proportion(NamedTuple):
-    """A probability with its 95 % interval, both ends included."""
-
-    low: float
-    value: float
-    high: float
 
 
 class Choice(NamedTuple):
@@ -46,17 +37,6 @@ class Choice(NamedTuple):
     standard_error_usd_per_month: float
 
 
-def proportion(successes: float, trials: int) -> Proportion:
-    """Return successes ÷ trials with the 95 % interval of Clopper and Pearson (1934).
-
-    Successes that are no whole number, as shared ties leave them, are put into the same quantiles of the beta law.
-    """
-    rest, tail = trials - successes, (1 - CONFIDENCE) / 2
-    low = float(stats.beta.ppf(tail, successes, rest + 1)) if successes > 0 else 0.0
-    high = float(stats.beta.ppf(1 - tail, successes + 1, rest)) if rest > 0 else 1.0
-    return Proportion(low, successes / trials, high)
-
-
 def shares_of_cheapest(costs: pd.DataFrame) -> pd.DataFrame:
     """Return for each draw 1 for the cheapest candidate and 0 for the others; ties share the 1 equally."""
     table = costs.to_numpy(float)
@@ -66,10 +46,10 @@ def shares_of_cheapest(costs: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(shares, columns=costs.columns, index=costs.index)
 
 
-def chances_of_cheapest(costs: pd.DataFrame, among: Sequence[str]) -> dict[str, Proportion]:
+def chances_of_cheapest(costs: pd.DataFrame, among: Sequence[str]) -> dict[str, Interval]:
     """Return the probability of being cheapest of a subset by candidate; they add up to 1.
 
-    The interval is that of the number of draws; how the costs were found is not in it.
+    The interval (Clopper and Pearson 1934) is that of the number of draws; how the costs were found is not in it.
 
     Args:
         costs: as `cost_draws`.
@@ -78,7 +58,7 @@ def chances_of_cheapest(costs: pd.DataFrame, among: Sequence[str]) -> dict[str, 
     if not among:
         return {}
     shares = shares_of_cheapest(costs[list(among)])
-    return {name: proportion(float(shares[name].sum()), len(shares)) for name in among}
+    return {name: proportion_interval(float(shares[name].sum()), len(shares)) for name in among}
 
 
 def pareto(costs: Mapping[str, float], risks: Mapping[str, float]) -> tuple[str, ...]:

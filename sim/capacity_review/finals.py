@@ -8,8 +8,9 @@ from typing import NamedTuple
 import numpy as np
 
 from scenarios.slo import Slo
-from sim.capacity_review.screening import COST, values_of
+from sim.capacity_review.screening import values_of
 from sim.capacity_review.trials import Trials
+from sim.ranges import COST
 from sim.results import RunResult
 from sim.sampling import Floats
 from sim.slo_attainment import attainment

@@ -30,9 +30,9 @@ def write(review: Review, folder: Path) -> Path:
 
 
 def _fill(review: Review, folder: Path) -> None:
-    from sim.capacity_review.page import page
+    from sim.capacity_review.page import write_review_page
 
-    (folder / "report.html").write_text(page(review), encoding="utf-8")
+    write_review_page(review, folder / "report.html")
     (folder / "answer.json").write_text(to_json(review.document()), encoding="utf-8")
     write_csv(review.standings.drop(columns="stands_at"), folder / "types.csv")
     write_csv(review.purchases, folder / "purchases.csv")

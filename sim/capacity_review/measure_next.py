@@ -24,8 +24,9 @@ import pandas as pd
 from scipy import stats
 
 from scenarios.errors import CalibrationError
-from sim.capacity_review.decision import CONFIDENCE, SAME, Proportion, proportion, shares_of_cheapest
+from sim.capacity_review.decision import SAME, shares_of_cheapest
 from sim.sampling import stream
+from sim.statistics.intervals import CONFIDENCE, Interval, proportion_interval
 
 BINS = 10
 """Of the positions: the outer ones are the ends. More bins lose less within each, and have noisier means."""
@@ -58,7 +59,7 @@ class End(NamedTuple):
     """
 
     cheapest: str
-    leader_is_cheapest: Proportion
+    leader_is_cheapest: Interval
     leader_costs_more_usd: float
     least_usd: float
 
@@ -198,7 +199,7 @@ class _Seen:
         more = costs[:, self._leader] - costs[:, best]
         level = 1 - (1 - CONFIDENCE) / 2 / tests
         wide = float(stats.t.ppf(level, len(rows) - 1) * more.std(ddof=1)) / math.sqrt(len(rows))
-        chance = proportion(float(self._is_leader[rows].sum()), len(rows))
+        chance = proportion_interval(float(self._is_leader[rows].sum()), len(rows))
         return End(self._names[best], chance, float(more.mean()), float(more.mean()) - wide)
 
     def without_influence(self, seed: int, permutations: int, *, sources: int) -> _Null:

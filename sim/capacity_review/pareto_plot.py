@@ -21,8 +21,8 @@ from sim.capacity_review.review_axes import (
     whole_numbers,
     with_halo,
 )
-from sim.capacity_review.screening import COST
 from sim.plot_axes import GREY, INK, styled
+from sim.ranges import COST
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -27,9 +27,9 @@ from sim.capacity_review.review_axes import (
     usd_text,
     whole_numbers,
 )
-from sim.capacity_review.screening import COST
 from sim.metrics import METRICS
 from sim.plot_axes import BLUE, FAINT, GREY, INK, VERMILION, Bar, Line, draw_bars, draw_lines, hours, stacked, styled
+from sim.ranges import COST
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,19 +19,19 @@ from sim.capacity_review.buying import RISK
 from sim.capacity_review.cost_draws import cost_draws, months_of
 from sim.capacity_review.decision import (
     Choice,
-    Proportion,
     chances_of_cheapest,
     choice_now,
     pareto,
-    proportion,
     shares_of_cheapest,
 )
 from sim.capacity_review.finals import leader
 from sim.capacity_review.joint_draws import JointDraws
 from sim.capacity_review.measure_next import Influence, influences
-from sim.capacity_review.screening import COST, values_of
+from sim.capacity_review.screening import values_of
+from sim.ranges import COST
 from sim.results import RunResult
 from sim.slo_attainment import Attainment, attainment
+from sim.statistics.intervals import Interval, proportion_interval
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -110,12 +111,12 @@ class Review:
         return frame.sort_values(["is_finalist", COST], ascending=[False, True], kind="stable")
 
     @cached_property
-    def chances(self) -> dict[str, Proportion]:
+    def chances(self) -> dict[str, Interval]:
         """Probability of each finalist to be the cheapest of those that keep the promise, over days and worlds."""
         return _chances(self.finals, self.slo)
 
     @cached_property
-    def screening_chances(self) -> dict[str, Proportion]:
+    def screening_chances(self) -> dict[str, Interval]:
         """The same among all types, by the days of the screening."""
         return _chances(self.screened, self.slo)
 
@@ -130,7 +131,7 @@ class Review:
         return [name for name in self.finals if self.promises[name].is_met] or [*self.finals]
 
     @cached_property
-    def joint_chances(self) -> dict[str, Proportion]:
+    def joint_chances(self) -> dict[str, Interval]:
         """Probability of each finalist that keeps the promise to be the cheapest of them, by the joint draws."""
         return chances_of_cheapest(self.joint_costs, self.keeping)
 
@@ -202,19 +203,29 @@ class Review:
         for name, plot in plots.PLOTS.items():
             yield name, plot(self)
 
+    def write(self, folder: Path) -> Path:
+        """Write the folder of the review, with its report, as `folder.write`; return its path.
+
+        Raises:
+            NotReady: it cannot be written there.
+        """
+        from sim.capacity_review.folder import write
+
+        return write(self, folder)
+
     def _repr_html_(self) -> str:
         from sim.capacity_review.text import html
 
         return html(self)
 
 
-def _chances(results: Mapping[str, RunResult], slo: Slo) -> dict[str, Proportion]:
+def _chances(results: Mapping[str, RunResult], slo: Slo) -> dict[str, Interval]:
     """Return how often each is the cheapest of those that keep the promise on the same day; ties share a day."""
     costs = pd.DataFrame({name: values_of(result, COST) for name, result in results.items()})
     kept = pd.DataFrame({name: attainment(result.values, slo).kept.to_numpy() for name, result in results.items()})
     in_race = costs.where(kept, np.inf)
     some = in_race[kept.any(axis=1)]
     if some.empty:
-        return {name: proportion(0.0, len(costs)) for name in costs}
+        return {name: proportion_interval(0, len(costs)) for name in costs}
     shares = shares_of_cheapest(some)
-    return {name: proportion(float(shares[name].sum()), len(costs)) for name in costs}
+    return {name: proportion_interval(float(shares[name].sum()), len(costs)) for name in costs}

@@ -14,13 +14,13 @@ import numpy as np
 from scenarios.errors import Problem, ScenarioError
 from scenarios.slo import Slo
 from sim.format import interval_text
+from sim.ranges import COST
 from sim.records import REFUSED
 from sim.results import RunResult
 from sim.sampling import Floats
 from sim.slo_attainment import Attainment, attainment
 from sim.statistics.intervals import half_width
 
-COST = "transcode_usd_per_month"
 REPLICATIONS = 20
 FINALISTS = 3
 DROPPED_WRONGLY = 0.05
@@ -32,12 +32,14 @@ REMEDIES = {
     "refused: queue full": "raise platform.transcode.queue_limit",
 }
 """By how a broadcast was refused."""
+LATE = "nodes come too late or are not to be had: keep more spare (autoscaler), or wait longer (queue_deadline_s)"
+"""Where no row says more."""
 OTHER_REMEDIES = {
-    "start_wait_p95_s": "nobody is refused: a first segment takes ladder.segment_s and the start of its encoders",
-    "interrupted_per_1000_h": "nobody is refused: buy less on spot, or let drained nodes keep their broadcasts (drain)",
-    "recovery_s": "nobody is refused: what is lost comes back as fast as nodes start and publishers retry",
+    "start_wait_p95_s": "a first segment takes ladder.segment_s and the start of its encoders",
+    "interrupted_per_1000_h": "buy less on spot, or let drained nodes keep their broadcasts (drain)",
+    "recovery_s": "what is lost comes back as fast as nodes start and publishers retry",
 }
-"""By an objective that may fail although every broadcast has its place."""
+"""By an objective that may fail although nobody is refused."""
 
 
 class Screened(NamedTuple):
@@ -115,20 +117,12 @@ def _nobody(results: Mapping[str, RunResult], promises: Mapping[str, Attainment]
 
 def what_binds(result: RunResult, metric: str) -> str:
     """Return in words what keeps a platform from an objective, and which key of the scenario rules it."""
-    if metric in OTHER_REMEDIES and float(values_of(result, "refused_fraction").max()) == 0:
-        return OTHER_REMEDIES[metric]
     most = result.scenario.platform.transcode.max_nodes
     if values_of(result, "nodes_peak").max() >= most:
         return f"the fleet stands at its largest, so raise platform.transcode.max_nodes ({most:,})"
     refused = result.broadcasts["outcome"].value_counts()
     counts = {outcome.text: int(refused.get(outcome.text, 0)) for outcome in REFUSED}
     chief = max(counts, key=lambda text: counts[text])
-    remedy = {
-        "refused: auth limit": "raise platform.ingest.auth_limit_per_s",
-        "refused: ingest full": "raise platform.ingest.nodes",
-        "refused: queue full": "raise platform.transcode.queue_limit",
-    }.get(
-        chief,
-        "nodes come too late or are not to be had: keep more spare (autoscaler), or wait longer (queue_deadline_s)",
-    )
-    return f"most of those who fail are '{chief}' ({counts[chief]:,}), so {remedy}"
+    if not counts[chief]:
+        return f"nobody is refused: {OTHER_REMEDIES.get(metric, LATE)}"
+    return f"most of those who fail are '{chief}' ({counts[chief]:,}), so {REMEDIES.get(chief, LATE)}"

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor
-from contextlib import contextmanager
 from typing import Any
 
 import pandas as pd
@@ -13,7 +12,7 @@ from scenarios.catalogue import load_catalogue
 from scenarios.errors import Problem, ScenarioError
 from scenarios.profile import Profile
 from scenarios.scenario import Scenario
-from scenarios.slo import OBJECTIVES
+from scenarios.slo import OBJECTIVES, Slo
 from sim.capacity_review import finals as final_days
 from sim.capacity_review.buying import first_days, purchase_rows, ways_to_buy
 from sim.capacity_review.candidates import candidates
@@ -50,7 +49,7 @@ def review(
         profile: coefficients.
         instances: two or more types of the catalogue.
         seed: the only seed; neither workers nor who else takes part move a digit of a type.
-        replications: full days of a finalist, at most; at least 10.
+        replications: full days of a finalist, at most; at least 10. The scenario's own number is for `run`.
         workers: processes; 1 stays in this one.
         executor: runs them instead of own processes.
         progress: told of each stage.
@@ -61,21 +60,21 @@ def review(
         ScenarioError: no such type, no promise, one that no type can keep, or more than the budget of events.
         CalibrationError: types that no profile can be carried over to.
     """
-    _require_slo(scenario)
+    slo = _required_slo(scenario)
     _require_days(replications)
     found = candidates(scenario, instances, profile, load_catalogue(), extrapolate=extrapolate or scenario.extrapolate)
     if not force:
         for candidate in found.values():
             require_budget(candidate, max(REPLICATIONS, replications))
     with processes(workers, executor) as pool:
-        stages = _Stages(profile, seed, pool, progress)
+        stages = _Stages(profile, slo, seed, pool, progress)
         screened = stages.screened(found)
-        kept = screen(screened, scenario.slo)  # type: ignore[arg-type]
+        kept = screen(screened, slo)
         finalists = {name: found[name] for name in kept.finalists}
-        ended = stages.finals(finalists, scenario, replications)
-        purchases = stages.purchases(finalists, scenario, ended.results)
-        with stages.told("joint draws") as tell:
-            joint = draw_places(found, profile, load_catalogue(), seed=seed, draws=DRAWS, progress=tell)
+        ended = stages.finals(finalists, replications)
+        purchases = stages.purchases(finalists, ended.results)
+        tell = stages.told("joint draws")
+        joint = draw_places(found, profile, load_catalogue(), seed=seed, draws=DRAWS, progress=tell)
     return Review(
         scenario, profile, seed, found, screened, kept.dropped, ended.results, ended.stopped, purchases, joint
     )
@@ -84,13 +83,13 @@ def review(
 class _Stages:
     """What all stages share, and how each tells of its progress."""
 
-    def __init__(self, profile: Profile, seed: int, pool: Executor | None, progress: Progress | None) -> None:
-        self._profile, self._seed, self._pool, self._progress = profile, seed, pool, progress
+    def __init__(self, profile: Profile, slo: Slo, seed: int, pool: Executor | None, progress: Progress | None) -> None:
+        self._profile, self._slo, self._seed = profile, slo, seed
+        self._pool, self._progress = pool, progress
 
-    @contextmanager
-    def told(self, stage: str) -> Iterator[Callable[[int, int], None]]:
-        """Yield what a stage tells how far it is."""
-        yield lambda done, whole: self._progress(stage, done, whole) if self._progress else None
+    def told(self, stage: str) -> Callable[[int, int], None]:
+        """Return what a stage tells how far it is."""
+        return lambda done, whole: self._progress(stage, done, whole) if self._progress else None
 
     def _trials(self, scenarios: Mapping[str, Scenario], engine: Any) -> Trials:
         return Trials(scenarios, self._profile, seed=self._seed, engine=engine, executor=self._pool)
@@ -98,23 +97,17 @@ class _Stages:
     def screened(self, found: Mapping[str, Scenario]) -> dict[str, RunResult]:
         """Return the control plane of every candidate."""
         trials = self._trials(found, "fleet")
-        with self.told("screening") as tell:
-            trials.add(REPLICATIONS, lambda done: tell(done, REPLICATIONS))
+        tell = self.told("screening")
+        trials.add(REPLICATIONS, lambda done: tell(done, REPLICATIONS))
         return trials.results()
 
-    def finals(self, finalists: Mapping[str, Scenario], scenario: Scenario, most: int) -> Finals:
+    def finals(self, finalists: Mapping[str, Scenario], most: int) -> Finals:
         """Return the whole platform of every finalist."""
-        assert scenario.slo is not None
-        with self.told("finals") as tell:
-            return hold_finals(
-                self._trials(finalists, "whole"), scenario.slo, most=most, progress=lambda done: tell(done, most)
-            )
+        trials, tell = self._trials(finalists, "whole"), self.told("finals")
+        return hold_finals(trials, self._slo, most=most, progress=lambda done: tell(done, most))
 
-    def purchases(
-        self, finalists: Mapping[str, Scenario], scenario: Scenario, own: Mapping[str, RunResult]
-    ) -> pd.DataFrame:
+    def purchases(self, finalists: Mapping[str, Scenario], own: Mapping[str, RunResult]) -> pd.DataFrame:
         """Return a row for each finalist and way to buy, all on the same days."""
-        assert scenario.slo is not None
         ways = {name: ways_to_buy(finalist) for name, finalist in finalists.items()}
         other = {
             f"{name}, {way}": bought
@@ -123,24 +116,23 @@ class _Stages:
             if bought is not finalists[name]
         }
         trials = self._trials(other, "whole")
-        with self.told("ways to buy") as tell:
-            trials.add(final_days.LEAST, lambda done: tell(done, final_days.LEAST))
+        tell = self.told("ways to buy")
+        trials.add(final_days.LEAST, lambda done: tell(done, final_days.LEAST))
         results = trials.results()
         rows: list[dict[str, Any]] = []
         for name, of in ways.items():
             same_days = first_days(own[name], final_days.LEAST)
             by_way = {way: results.get(f"{name}, {way}", same_days) for way in of}
-            rows += purchase_rows(name, by_way, scenario.slo, own=finalists[name])
+            rows += purchase_rows(name, by_way, self._slo, own=finalists[name])
         return pd.DataFrame(rows)
 
 
-def _require_slo(scenario: Scenario) -> None:
-    if scenario.slo is None:
-        hint = f"add slo with one or more of {', '.join(OBJECTIVES)}, such as slo: {{refused_fraction: 0.001}}"
-        problem = Problem(
-            scenario.title, None, None, "slo", "a review judges types by a promise, and there is none", hint
-        )
-        raise ScenarioError([problem])
+def _required_slo(scenario: Scenario) -> Slo:
+    if scenario.slo is not None:
+        return scenario.slo
+    hint = f"add slo with one or more of {', '.join(OBJECTIVES)}, such as slo: {{refused_fraction: 0.001}}"
+    message = "a review judges types by a promise, and there is none"
+    raise ScenarioError([Problem(scenario.title, None, None, "slo", message, hint)])
 
 
 def _require_days(replications: int) -> None:

@@ -10,18 +10,18 @@ import numpy as np
 import pandas as pd
 
 from scenarios.catalogue import load_catalogue
+from scenarios.coefficient import FROM_STRONG_TO_WEAK
 from scenarios.scenario import Scenario
-from sim.capacity_review.screening import COST, values_of
+from sim.capacity_review.screening import values_of
 from sim.carried import carried_coefficients
 from sim.fleet_plan import kinds_of_nodes
 from sim.node_plan import RESOURCE_NAMES
+from sim.ranges import COST
 from sim.results import RunResult
 from sim.sampling import stream
 from sim.slo_attainment import Attainment
 from sim.statistics.intervals import mean_interval, ratio_interval
 
-FROM_STRONG_TO_WEAK = ("measured", "datasheet", "scaled", "assumed")
-"""Kinds of provenance."""
 MEANS = ("interrupted", "moved", "viewer_hours_lost", "unserved_viewer_fraction", "refused_fraction")
 """Metrics of which a row has the mean; what the platform, or the engine, has nothing of is NaN."""
 
@@ -38,10 +38,11 @@ def standing(name: str, result: RunResult, promise: Attainment) -> dict[str, Any
     """Return the row of a type.
 
     Columns: instance; replications; places, places_low, places_high (broadcasts a node holds: mean, and the range of
-    what nobody measured, NaN where it was); binding; stands_at (resource → share in use on a full node); nodes_peak,
-    usd_per_month, each with `_low` and `_high`: 95 % interval of the mean, or the range; is_range; nodes_least and
-    nodes_most (over the day, mean over days); usd_per_stream_hour with `_low` and `_high` (bootstrap of the ratio); the
-    means of `MEANS`; price_usd_per_hour, price_source, price_date; kept_days, kept_low, kept_high; rests_on.
+    what nobody measured, NaN where it was); binding; stands_at (resource → share in use on a full node); nodes_peak and
+    transcode_usd_per_month, each with `_low` and `_high`: 95 % interval of the mean, or the range; is_range;
+    nodes_least and nodes_most (over the day, mean over days); usd_per_stream_hour with `_low` and `_high` (bootstrap of
+    the ratio, or the range); the means of `MEANS`; price_usd_per_hour, price_source, price_date; kept_days, kept_low,
+    kept_high; rests_on.
     """
     mean = result.summary.set_index("metric")["mean"]
     price = list_price(result.scenario)

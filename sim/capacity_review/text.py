@@ -9,16 +9,17 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from sim.capacity_review.decision import Proportion
+from sim.capacity_review.assumptions import assumptions
 from sim.capacity_review.finals import LEAST
 from sim.capacity_review.measure_next import Influence
 from sim.capacity_review.result import NO_RISK
-from sim.capacity_review.screening import COST, values_of
+from sim.capacity_review.screening import values_of
 from sim.capacity_review.standings import others_stand_at
 from sim.format import interval_text, range_text
 from sim.node_plan import RESOURCE_NAMES
+from sim.ranges import COST
 from sim.sampling import stream
-from sim.statistics.intervals import ratio_interval
+from sim.statistics.intervals import Interval, ratio_interval
 
 if TYPE_CHECKING:
     from sim.capacity_review.result import Review
@@ -249,18 +250,12 @@ def grounds(review: Review) -> Iterator[str]:
     """Yield what all finalists rest on, what a review assumes, and the range of each type's node."""
     lines = [result.rests_on() for result in review.finals.values()]
     yield from (line for line in lines[0] if all(line in other for other in lines[1:]))
-    yield from _assumed_by_a_review(review)
+    yield from assumptions(review)
     for name, result in review.finals.items():
         held = result.held
         if held is not None:
             many = f"{held.low} to {held.high} broadcasts, {held.middle} in the middle of all ranges"
             yield f"{name}: a node holds {many}"
-
-
-def _assumed_by_a_review(review: Review) -> Iterator[str]:
-    from sim.capacity_review.assumptions import assumptions
-
-    yield from assumptions(review)
 
 
 def html(review: Review) -> str:
@@ -279,7 +274,7 @@ def _places(row: Mapping[str, Any] | pd.Series[Any], between: str) -> str:
     return f"{row['places_low']:g} {between} {row['places_high']:g}"
 
 
-def _share_text(chance: Proportion, of: str) -> str:
+def _share_text(chance: Interval, of: str) -> str:
     return f"{chance.value:.0%} of {of} ({chance.low:.0%} … {chance.high:.0%})"
 
 

@@ -64,9 +64,7 @@ def review(
     except ScenarioError as error:
         raise _placed(error, loaded) from None
     if out:
-        from sim.capacity_review.folder import write
-
-        write(found, out)
+        found.write(out)
     if json:
         from sim.results import to_json
 

@@ -54,11 +54,11 @@ def mean_interval(values: Floats, confidence: float = CONFIDENCE) -> Interval:
     return Interval(mean, mean - half, mean + half) if values.size else Interval(math.nan, -math.inf, math.inf)
 
 
-def proportion_interval(successes: int, trials: int, confidence: float = CONFIDENCE) -> Interval:
+def proportion_interval(successes: float, trials: int, confidence: float = CONFIDENCE) -> Interval:
     """Return a share and its exact interval (Clopper & Pearson 1934), which covers at least as often as it says.
 
     Args:
-        successes: 0 to `trials`.
+        successes: 0 to `trials`; no whole number where several share one, which goes into the same quantiles.
         trials: independent; 0 of them bound nothing beyond 0 and 1, and have NaN as their share.
         confidence: in (0, 1).
 

@@ -9,7 +9,6 @@ Saltelli 1996), with the middle world in the place of a second draw.
 
 from __future__ import annotations
 
-import math
 from typing import NamedTuple
 
 import numpy as np
@@ -33,25 +32,6 @@ class Split(NamedTuple):
     ignorance: Interval
     ignorance_share: Interval
     replications: int
-
-    def half_width(self, replications: int, confidence: float = CONFIDENCE) -> float:
-        """Return how far the mean of so many days of one platform may lie from what is told of it.
-
-        The platform has one world, which nobody knows: √(noise² ÷ n + ignorance²) × Student's t. More days shrink the
-        first part alone, a measurement the second alone.
-        """
-        variance = self.noise.value**2 / replications + self.ignorance.value**2
-        return float(stats.t.ppf((1 + confidence) / 2, self.replications - 1)) * math.sqrt(variance)
-
-    def narrowed_by_replications(self, replications: int) -> float:
-        """Return by which share of itself that half-width shrinks with so many replications instead of ours."""
-        now = self.half_width(self.replications)
-        return 1 - self.half_width(replications) / now if now > 0 else 0.0
-
-    def narrowed_by_measurement(self) -> float:
-        """Return by which share of itself it shrinks, at most, if the world were known."""
-        spread = math.hypot(self.noise.value / math.sqrt(self.replications), self.ignorance.value)
-        return 1 - self.noise.value / math.sqrt(self.replications) / spread if spread > 0 else 0.0
 
 
 def split(joint: Floats, middle: Floats, rng: np.random.Generator, confidence: float = CONFIDENCE) -> Split:

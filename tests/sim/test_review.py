@@ -25,7 +25,7 @@ from sim.slo_attainment import attainment
 
 SLO = {"refused_fraction": 0.05, "share_of_days": 0.5}
 TYPES = ("this-machine", "c6i.4xlarge", "c7g.4xlarge", "g6.xlarge")
-COST = screening.COST
+COST = "transcode_usd_per_month"
 
 
 def platform(**changes):
@@ -460,3 +460,21 @@ def test_a_day_on_which_nobody_asked_keeps_every_promise_and_one_on_which_nobody
 def test_a_platform_that_nobody_asks_keeps_its_promise(short_stages):
     empty = platform(**{"workload.broadcasts.peak_concurrent": 1e-4, "horizon.horizon_s": 600.0})
     assert run(empty, profiles.profile(), replications=2, split=False).promise.is_met
+
+
+def test_a_node_that_costs_nothing_is_no_candidate():
+    free = priced(0.0)
+    with pytest.raises(CalibrationError, match="this-machine: a node that costs nothing is the cheapest by definition"):
+        candidates(free, TYPES, profiles.profile(), load_catalogue())
+
+
+@pytest.mark.parametrize(
+    ("metric", "words"),
+    [
+        ("source_only_fraction", "nobody is refused: nodes come too late"),
+        ("start_wait_p95_s", "nobody is refused: a first segment takes ladder.segment_s"),
+    ],
+)
+def test_what_binds_where_nobody_is_refused(metric, words):
+    roomy = priced(0.1, **{"platform.transcode.max_nodes": 1000})
+    assert screening.what_binds(results_of({"a": roomy}, days=1)["a"], metric).startswith(words)

@@ -46,6 +46,12 @@ def test_hours_that_stand_for_a_month_are_told_unless_they_are_whole_days(horizo
     assert ("which flatters reservations" in told(**{"horizon.horizon_s": horizon_s} | few)) is is_told
 
 
+def test_hours_of_work_are_told_as_such():
+    text = told(**{"prices.hours_per_month": 220.0})
+    assert "a month has 220 hours like these, and a reservation is paid for in all 730" in text
+    assert "flatters" not in text
+
+
 def test_pictures_are_not_compared_where_types_encode_on_different_things():
     assert "quality is not compared" not in told()
     assert "quality is not compared" in told(("c7i.4xlarge", "g4dn.xlarge"))

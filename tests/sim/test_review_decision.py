@@ -15,10 +15,10 @@ from sim.capacity_review.decision import (
     chances_of_cheapest,
     choice_now,
     pareto,
-    proportion,
     shares_of_cheapest,
 )
 from sim.sampling import stream
+from sim.statistics.intervals import proportion_interval
 
 
 def frame(**columns):
@@ -72,17 +72,6 @@ def test_fewer_nodes_than_the_least_are_what_could_be_had():
     assert cost_draws(frame(a=[1.0, 8.0]), {"a": of})["a"].to_list() == [3.0, 3.0]
 
 
-@pytest.mark.parametrize(("successes", "trials"), [(0, 10), (3, 10), (10, 10), (1, 1000), (481, 1000)])
-def test_the_interval_of_a_proportion_is_that_of_scipys_exact_test(successes, trials):
-    exact = stats.binomtest(successes, trials).proportion_ci(0.95, method="exact")
-    assert proportion(successes, trials) == pytest.approx((exact.low, successes / trials, exact.high))
-
-
-def test_a_half_success_lies_between_its_whole_neighbours():
-    low, half, high = (proportion(successes, 20) for successes in (7, 7.5, 8))
-    assert all(one < middle < other for one, middle, other in zip(low, half, high, strict=True))
-
-
 def test_normal_costs_are_cheapest_with_the_probability_of_the_normal_law():
     costs = normal_costs(30.0, 40.0)
     chances = chances_of_cheapest(costs, ["a", "b"])
@@ -105,7 +94,7 @@ def test_equal_types_share_and_the_dearer_of_two_never_wins():
 
 def test_a_deterministic_fleet_is_certain():
     costs = frame(a=np.full(1000, 90.0), b=np.full(1000, 100.0))
-    assert chances_of_cheapest(costs, ["a", "b"])["a"] == proportion(1000, 1000)
+    assert chances_of_cheapest(costs, ["a", "b"])["a"] == proportion_interval(1000, 1000)
     assert choice_now(costs, ["b", "a"]) == ("a", 90.0, 0.0, 0.0)
 
 

@@ -21,9 +21,9 @@ from sim.capacity_review.pareto_plot import pareto
 from sim.capacity_review.plots import MOST_SOURCES, PLOTS
 from sim.capacity_review.result import Review
 from sim.capacity_review.review_axes import colours_of, usd_text
-from sim.capacity_review.screening import COST
 from sim.plot_axes import VERMILION
 from sim.plots import svg
+from sim.ranges import COST
 
 
 @pytest.fixture(scope="module")

@@ -60,6 +60,18 @@ def test_it_is_of_the_format(records):
         check([{**event, "ts": -event["ts"] - 1} for event in events(records)])
 
 
+def test_the_control_plane_alone_has_a_timeline_without_viewers():
+    loss = {"kind": "zone_loss", "at_s": 3000.0, "zones": ("a",), "duration_s": 600.0}
+    losing = scenario(**{"platform.transcode.zones": ("a", "b"), "failures": (loss,)})
+    one = simulate(losing, profile(), load_catalogue(), seed=3, replication=0, engine="fleet")
+    found = events(Records(one.ticks, one.nodes, one.horizon_s, one.events))
+    check(found)
+    assert {event["name"] for event in found if event["ph"] == "C"} == {"broadcasts", "nodes"}
+    (lost,) = [event for event in found if event["name"] == "zone_loss"]
+    assert "viewers" not in lost["args"]
+    assert lost["args"]["broadcasts"] > 0
+
+
 def test_slices_are_the_lives_of_the_nodes(records):
     slices = pd.DataFrame(event | {"node": event["tid"] - 1} for event in events(records) if event["ph"] == "X")
     lived_s = slices.groupby("node")["dur"].sum() / 1e6

@@ -45,6 +45,11 @@ def test_a_share_of_nothing_may_be_anything():
         proportion_interval(3, 2)
 
 
+def test_a_half_success_lies_between_its_whole_neighbours():
+    low, half, high = (proportion_interval(successes, 20) for successes in (7, 7.5, 8))
+    assert all(one < middle < other for one, middle, other in zip(low, half, high, strict=True))
+
+
 def test_a_quantile_lies_between_the_published_ranks():
     """Of 1,000 values the 95th percentile lies between the 936th and the 964th; a median needs six values."""
     assert quantile_interval(np.arange(1.0, 1001.0), 0.95)[1:] == (936.0, 964.0)

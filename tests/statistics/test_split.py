@@ -53,15 +53,10 @@ def test_each_part_alone():
     only_days = split_of(day, day)
     assert only_days.ignorance == (0.0, 0.0, 0.0)
     assert only_days.ignorance_share == (0.0, 0.0, 0.0)
-    assert only_days.narrowed_by_measurement() == 0.0
-    assert only_days.narrowed_by_replications(40) == pytest.approx(0.5)
     only_worlds = split_of(world, np.zeros(10))
     assert only_worlds.ignorance_share == (1.0, 1.0, 1.0)
-    assert only_worlds.narrowed_by_measurement() == 1.0
-    assert only_worlds.narrowed_by_replications(40) == 0.0
     nothing = split_of(np.ones(10), np.ones(10))
     assert math.isnan(nothing.ignorance_share.value)
-    assert nothing.narrowed_by_replications(40) == nothing.narrowed_by_measurement() == 0.0
 
 
 def test_the_intervals_of_the_deviations_cover():
